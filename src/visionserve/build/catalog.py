@@ -1,0 +1,52 @@
+"""The models of a project: one YAML file each under `models/`, the demo ones under `models/demo/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from visionserve.runtime.errors import SpecError
+from visionserve.runtime.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODELS = "models"
+DEMO = "demo"
+
+
+def names(root: Path) -> list[str]:
+    """The deployed models of the project at `root`, sorted; demo models are not among them."""
+    return sorted(path.stem for path in (root / MODELS).glob("*.yaml"))
+
+
+def find(root: Path, name: str) -> Path:
+    """The YAML file of a model, deployed or demo.
+
+    Raises:
+        SpecError: There is none; the message lists those there are.
+    """
+    folder = root / MODELS
+    for path in (folder / f"{name}.yaml", folder / DEMO / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    known = names(root) + sorted(path.stem for path in (folder / DEMO).glob("*.yaml"))
+    raise SpecError(
+        f"no model '{name}': {MODELS}/{name}.yaml does not exist; there are {', '.join(known) or 'none'}"
+    )
+
+
+def read(path: Path) -> ModelSpec:
+    """The model that a YAML file describes, named after the file.
+
+    Raises:
+        SpecError: The file is not YAML, or not a valid model.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise SpecError(f"{path}: holds no keys; it needs at least 'handler: {{architecture: ...}}'")
+    return ModelSpec.from_mapping(path.stem, document, str(path))

@@ -1,0 +1,59 @@
+"""The members of an archive, and how the small ones are read.
+
+`root` is an unpacked archive's folder, or `zipfile.Path(mar)` for one still packed: both read the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+from visionserve.runtime import golden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MANIFEST_FILE = "MAR-INF/MANIFEST.json"
+CONFIG_FILE = "model-config.yaml"
+LABELS_FILE = "labels.json"
+GOLDEN_FILE = "golden.json"
+PROVENANCE_FILE = "provenance.json"
+
+
+class Root(Protocol):
+    """What `pathlib.Path` and `zipfile.Path` have in common."""
+
+    def __truediv__(self, name: str, /) -> Root:
+        """The member of that name."""
+        ...
+
+    def read_text(self, encoding: str = ...) -> str:
+        """The text of this member."""
+        ...
+
+
+def read_labels(root: Root) -> list[str]:
+    """One distinct label per class, in class order."""
+    return [str(label) for label in _read(root, LABELS_FILE)]
+
+
+def read_golden(root: Root) -> list[golden.GoldenAnswer]:
+    """The recorded golden answers, in the order of `golden.pictures()`.
+
+    Raises:
+        GoldenError: The member is not a list of recorded answers.
+    """
+    return golden.from_json(_read(root, GOLDEN_FILE))
+
+
+def known_answers(root: Root) -> list[tuple[golden.Picture, str]]:
+    """The golden pictures, each with the label the model must give it."""
+    labels: Sequence[str] = read_labels(root)
+    answers = read_golden(root)
+    return [
+        (picture, labels[answer.top1]) for picture, answer in zip(golden.pictures(), answers, strict=True)
+    ]
+
+
+def _read(root: Root, member: str) -> Any:
+    return json.loads((root / member).read_text(encoding="utf-8"))

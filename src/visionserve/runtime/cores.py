@@ -1,0 +1,37 @@
+"""The processor cores this process may really use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
+
+
+def available() -> int:
+    """Cores by affinity and by the container's CPU quota, at least 1.
+
+    The quota is `cpu.max` of cgroup v2 or `cpu.cfs_quota_us` / `cpu.cfs_period_us` of v1
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu); a fraction of a core rounds up.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota()
+    return max(1, cores if quota is None else min(cores, -int(-quota // 1)))
+
+
+def threads(workers: int) -> int:
+    """The threads each of `workers` processes gets so that together they use every core once."""
+    return max(1, available() // workers)
+
+
+def _quota() -> float | None:
+    try:
+        if _CGROUP_V2.exists():
+            limit, period = _CGROUP_V2.read_text().split()
+        else:
+            limit = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text()
+            period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text()
+        return float(limit) / float(period) if limit.strip() not in ("max", "-1") else None
+    except (OSError, ValueError):
+        return None

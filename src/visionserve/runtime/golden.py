@@ -1,0 +1,168 @@
+"""Known pictures with known answers: a worker proves itself on them before it takes traffic.
+
+The pictures are drawn here, the same on every machine, so an archive carries only the answers. They go the
+whole way, from encoded bytes to probabilities, so they also watch over decoding and resizing.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from visionserve.runtime.errors import GoldenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+
+# The largest change of any recorded probability that is still the same answer. fp32 leaves room for another
+# CPU's kernels and another Pillow's resampling, both well under 1e-3.
+TOLERANCE: Mapping[str, float] = {"fp32": 2e-3}
+
+_RECORDED = 5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture with a name."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class GoldenAnswer:
+    """What the reference network said of one picture.
+
+    Attributes:
+        picture: The picture's name.
+        top: Class index and probability of the most probable classes, most probable first.
+    """
+
+    picture: str
+    top: tuple[tuple[int, float], ...]
+
+    @property
+    def top1(self) -> int:
+        """The most probable class."""
+        return self.top[0][0]
+
+
+def photograph(seed: int, width: int, height: int) -> Image.Image:
+    """A picture with the statistics of a photograph: noise whose amplitude falls as 1/frequency.
+
+    Natural images have about that spectrum (Field 1987, https://doi.org/10.1364/JOSAA.4.002379), so they cost
+    a decoder what a photograph costs. Built from octaves of noise of equal strength: in two dimensions that is
+    an amplitude of 1/frequency.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    octaves = max(width, height).bit_length() - 1
+    total = np.zeros((height, width, 3), np.float64)
+    for octave in range(octaves):
+        noise = rng.integers(0, 256, (2 << octave, 2 << octave, 3), np.uint8)
+        grown = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+        total += np.asarray(grown, np.float64) - 127.5
+    return Image.fromarray((127.5 + total / octaves**0.5).clip(0, 255).astype(np.uint8))
+
+
+def encode(image: Image.Image, image_format: str) -> bytes:
+    """The picture as a file of that format; JPEG at quality 90."""
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, quality=90)
+    return buffer.getvalue()
+
+
+def pictures() -> list[Picture]:
+    """The golden pictures: landscape and portrait, larger and smaller than the input, JPEG and PNG."""
+    shapes = [
+        (500, 375, "JPEG"),
+        (375, 500, "JPEG"),
+        (224, 224, "PNG"),
+        (640, 480, "JPEG"),
+        (96, 64, "PNG"),
+        (300, 300, "JPEG"),
+    ]
+    return [
+        Picture(
+            f"photograph-{seed}-{width}x{height}.{kind.lower()}",
+            encode(photograph(seed, width, height), kind),
+        )
+        for seed, (width, height, kind) in enumerate(shapes)
+    ]
+
+
+def record(names: Sequence[str], probabilities: torch.Tensor) -> list[GoldenAnswer]:
+    """The answers to carry: the most probable classes of each picture.
+
+    Args:
+        names: The pictures' names.
+        probabilities: float32 `[len(names), classes]`, of the reference network.
+    """
+    values, indices = probabilities.topk(min(_RECORDED, probabilities.shape[1]), dim=1)
+    return [
+        GoldenAnswer(name, tuple((index, round(value, 6)) for index, value in zip(row_i, row_v, strict=True)))
+        for name, row_i, row_v in zip(names, indices.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def verify(
+    expected: Sequence[GoldenAnswer], probabilities: torch.Tensor, labels: Sequence[str], tolerance: float
+) -> None:
+    """Refuse a network that answers differently.
+
+    Every recorded probability must be within `tolerance`; the top class must be the recorded one unless the
+    two best were recorded closer than twice that, when either is within tolerance of the other.
+
+    Args:
+        expected: The recorded answers.
+        probabilities: float32 `[len(expected), classes]`, of the network under test.
+        labels: One label per class, for the message.
+        tolerance: The largest allowed change of a probability.
+
+    Raises:
+        GoldenError: Names the first picture that differs, what was recorded and what came.
+    """
+    for answer, row in zip(expected, probabilities, strict=True):
+        got = int(row.argmax())
+        recorded = answer.top[0][1]
+        runner_up = answer.top[1][1] if len(answer.top) > 1 else 0.0
+        if got != answer.top1 and recorded - runner_up > 2 * tolerance:
+            raise GoldenError(
+                f"golden picture {answer.picture}: expected '{labels[answer.top1]}' with {recorded:.4f}"
+                f", got '{labels[got]}' with {float(row[got]):.4f}"
+            )
+        for index, probability in answer.top:
+            if not abs(float(row[index]) - probability) <= tolerance:
+                raise GoldenError(
+                    f"golden picture {answer.picture}: '{labels[index]}' was {probability:.4f} when built"
+                    f" and is {float(row[index]):.4f} here; the limit is a change of {tolerance}"
+                )
+
+
+def to_json(answers: Sequence[GoldenAnswer]) -> list[dict[str, object]]:
+    """The answers as a JSON document."""
+    return [{"picture": answer.picture, "top": [list(pair) for pair in answer.top]} for answer in answers]
+
+
+def from_json(document: Sequence[Mapping[str, object]]) -> list[GoldenAnswer]:
+    """The answers from the JSON document that `to_json` made.
+
+    Raises:
+        GoldenError: The document is not one.
+    """
+    try:
+        return [
+            GoldenAnswer(
+                str(entry["picture"]),
+                tuple((int(index), float(value)) for index, value in entry["top"]),  # type: ignore[attr-defined]
+            )
+            for entry in document
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise GoldenError("the archive's golden.json is not a list of recorded answers; rebuild it") from error
+
