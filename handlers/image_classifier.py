@@ -8,14 +8,20 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from visionserve.runtime import classifier, errors, predictions
+from visionserve.runtime import predictions
+from visionserve.runtime.classifier import Classifier, Prepared
+from visionserve.runtime.errors import ModelFailure, RequestError
+from visionserve.runtime.predictions import Answered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 logger = logging.getLogger(__name__)
 
@@ -36,70 +42,53 @@ class ImageClassifier:
             else torch.device("cpu")
         )
         try:
-            self.classifier = classifier.Classifier.open(
+            self.classifier = Classifier.open(
                 Path(properties["model_dir"]), context.model_name, context.model_yaml_config, device
             )
         except Exception as error:
             cause = " ".join(str(error).split()) or type(error).__name__
-            logger.error("visionserve cannot serve %s: %s", context.model_name, cause)  # noqa: TRY400
+            logger.error("visionserve cannot serve %s: %s", context.model_name, cause)
             raise RuntimeError(cause) from error
         logger.info("visionserve serves %s on %s", context.model_name, device)
 
-    def preprocess(
-        self, requests: Sequence[Mapping[str, Any]]
-    ) -> list[classifier.Prepared | errors.RequestError]:
+    def preprocess(self, requests: Sequence[Mapping[str, Any]]) -> list[Prepared | RequestError]:
         """Each request's pictures as pixels, or what is wrong with it."""
         return [self._attempt(self.classifier.prepare, request) for request in requests]
 
-    def inference(
-        self, prepared: Sequence[classifier.Prepared | errors.RequestError]
-    ) -> list[list[predictions.Answer] | errors.RequestError]:
-        """Each request's answers, or its error; a failing batch is run again request by request."""
-        good = [item for item in prepared if not isinstance(item, errors.RequestError)]
-        together = self._attempt(self._answers, [pixels for item in good for pixels in item.pixels])
-        if isinstance(together, errors.RequestError):
-            return [
-                item if isinstance(item, errors.RequestError) else self._attempt(self._answers, item.pixels)
-                for item in prepared
-            ]
-        answers = iter(together)
-        return [
-            item if isinstance(item, errors.RequestError) else [next(answers) for _ in item.pixels]
-            for item in prepared
-        ]
+    def inference(self, prepared: Sequence[Prepared | RequestError]) -> list[Answered | RequestError]:
+        """Each request's answers, or its error; a batch that fails is run again request by request."""
+        good = [item for item in prepared if isinstance(item, Prepared)]
+        together = self._attempt(self.classifier.answer, good)
+        answers: Iterator[Answered | RequestError] = iter(
+            [self._attempt(self.classifier.answer_one, item) for item in good]
+            if isinstance(together, RequestError)
+            else together
+        )
+        return [next(answers) if isinstance(item, Prepared) else item for item in prepared]
 
-    def postprocess(
-        self,
-        prepared: Sequence[classifier.Prepared | errors.RequestError],
-        answered: Sequence[list[predictions.Answer] | errors.RequestError],
-        context: Any,
-    ) -> list[bytes]:
+    def postprocess(self, answered: Sequence[Answered | RequestError], context: Any) -> list[bytes]:
         """The bytes of each response, its status and content type set."""
-        bodies = []
-        for index, (request, answers) in enumerate(zip(prepared, answered, strict=True)):
+        for index, answer in enumerate(answered):
             context.set_response_content_type(index, "application/json")
-            if isinstance(request, errors.RequestError) or isinstance(answers, errors.RequestError):
-                error = answers if isinstance(answers, errors.RequestError) else request
-                context.set_response_status(error.status, HTTPStatus(error.status).phrase, index)
-                bodies.append(predictions.error_response(error))
-            else:
-                bodies.append(predictions.response(answers, listed=request.listed))
-        return bodies
+            if isinstance(answer, RequestError):
+                context.set_response_status(answer.status, HTTPStatus(answer.status).phrase, index)
+        return [
+            predictions.error_response(answer)
+            if isinstance(answer, RequestError)
+            else predictions.response(answer)
+            for answer in answered
+        ]
 
     def handle(self, requests: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch."""
-        prepared = self.preprocess(requests)
-        return self.postprocess(prepared, self.inference(prepared), context)
-
-    def _answers(self, pixels: list[Any]) -> list[predictions.Answer]:
-        return self.classifier.answers(self.classifier.logits(pixels)) if pixels else []
+        return self.postprocess(self.inference(self.preprocess(requests)), context)
 
     @staticmethod
-    def _attempt(call: Any, argument: Any) -> Any:
+    def _attempt(call: Callable[[_In], _Out], argument: _In) -> _Out | RequestError:
         try:
             return call(argument)
-        except errors.RequestError as error:
+        except RequestError as error:
             return error
         except Exception:
             logger.exception("a request failed unexpectedly")
-            return errors.ModelFailure("the model could not answer this request; the server's log says why")
+            return ModelFailure("the model could not answer this request; the server's log says why")

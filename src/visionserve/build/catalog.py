@@ -37,6 +37,11 @@ def find(root: Path, name: str) -> Path:
     )
 
 
+def is_demo(root: Path, path: Path) -> bool:
+    """Whether a model's YAML lies among the demo models, whose weights are made rather than found."""
+    return path.parent == root / MODELS / DEMO
+
+
 def read(path: Path) -> ModelSpec:
     """The model that a YAML file describes, named after the file.
 

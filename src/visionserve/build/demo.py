@@ -18,19 +18,24 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
+from visionserve.build import weights
 from visionserve.runtime import golden, images
+from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from visionserve.runtime.spec import InputSpec
+    from visionserve.runtime.spec import HandlerSpec, InputSpec
 
 # Hue in degrees of each class, in the order of models/demo/colours.txt.
 HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue": 228, "magenta": 300}
 
-HELD_OUT_PER_CLASS = 10
+_HELD_OUT_PER_CLASS = 10
+HELD_OUT = _HELD_OUT_PER_CLASS * len(HUES)
 _TRAINED_PER_CLASS = 20
 _BATCH = 8
+_REQUIRED_ACCURACY = 0.99
 # The penalty, as a share of the features' mean squared length.
 _RIDGE = 1e-3
 # Logits of the solved layer are near 0 and 1; this turns them into confident probabilities.
@@ -55,9 +60,28 @@ def picture(colour: str, seed: int) -> bytes:
     return golden.encode(image, "JPEG")
 
 
-def held_out(per_class: int = HELD_OUT_PER_CLASS) -> list[tuple[str, bytes]]:
+def held_out(per_class: int = _HELD_OUT_PER_CLASS) -> list[tuple[str, bytes]]:
     """Pictures that the demo weights never saw, with their colours."""
     return [(colour, picture(colour, _HELD_OUT_SEED + seed)) for seed in range(per_class) for colour in HUES]
+
+
+def make(spec: HandlerSpec, target: Path) -> float:
+    """Train demo weights into a file, and return the share of held-out pictures they classify rightly.
+
+    Raises:
+        WeightsError: Fewer than `_REQUIRED_ACCURACY` are right; nothing is written.
+    """
+    state_dict, accuracy = train(spec.architecture, weights.transform(spec))
+    if accuracy < _REQUIRED_ACCURACY:
+        raise WeightsError(
+            f"only {accuracy:.1%} of the held-out pictures are right, {_REQUIRED_ACCURACY:.0%} are required"
+            f"; nothing was written to {target}"
+        )
+    part = target.with_name(target.name + ".part")
+    with part.open("wb") as file:
+        torch.save(state_dict, file)
+    part.replace(target)
+    return accuracy
 
 
 def train(architecture: str, transform: InputSpec) -> tuple[dict[str, torch.Tensor], float]:
@@ -103,9 +127,7 @@ def _learn_statistics(network: nn.Module, batches: Sequence[torch.Tensor], name:
 
 
 @torch.inference_mode()
-def _features(
-    network: nn.Module, head: nn.Linear, batches: Sequence[torch.Tensor], name: str
-) -> torch.Tensor:
+def _features(network: nn.Module, head: nn.Linear, batches: Sequence[torch.Tensor], name: str) -> torch.Tensor:
     seen: list[torch.Tensor] = []
     hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     for batch in _progress(batches, f"{name}: computing features"):

@@ -57,7 +57,10 @@ def _fetch(url: str, part: Path) -> None:
         start = have if resumed else 0
         total = start + int(length) if length else None
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress, part.open("ab" if resumed else "wb") as file:
+        with (
+            Progress(*columns, console=Console(stderr=True)) as progress,
+            part.open("ab" if resumed else "wb") as file,
+        ):
             task = progress.add_task(part.stem, total=total, completed=start)
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)

@@ -35,6 +35,4 @@ def distinct(labels: Sequence[str]) -> list[str]:
     of each would be lost.
     """
     counts = Counter(labels)
-    return [
-        f"{label} ({index})" if counts[label] > 1 else label for index, label in enumerate(labels)
-    ]
+    return [f"{label} ({index})" if counts[label] > 1 else label for index, label in enumerate(labels)]

@@ -1,6 +1,6 @@
 """A model's YAML and weights to a proven archive.
 
-    spec -> weights found and verified -> network on the device, in eval mode -> golden answers -> archive
+spec -> weights found and verified -> network on the device, in eval mode -> golden answers -> archive
 """
 
 from __future__ import annotations
@@ -126,9 +126,7 @@ def _provenance(found: Found, device: str) -> dict[str, object]:
     return {
         "weights": {"origin": found.origin, "file": found.path.name, "sha256": found.sha256},
         "device": device,
-        "versions": {
-            module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)
-        },
+        "versions": {module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
     }
 
 

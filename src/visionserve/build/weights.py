@@ -39,7 +39,7 @@ class Found:
 
 
 def entry(spec: HandlerSpec) -> Any:
-    """torchvision's weights entry for a model: the one it names, else its architecture's default.
+    """Torchvision's weights entry for a model: the one it names, else its architecture's default.
 
     The entry carries the transform and the categories that belong to the weights.
 

@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from visionserve.runtime import golden
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
 CONFIG_FILE = "model-config.yaml"
@@ -46,12 +43,15 @@ def read_golden(root: Root) -> list[golden.GoldenAnswer]:
     return golden.from_json(_read(root, GOLDEN_FILE))
 
 
-def known_answers(root: Root) -> list[tuple[golden.Picture, str]]:
-    """The golden pictures, each with the label the model must give it."""
-    labels: Sequence[str] = read_labels(root)
-    answers = read_golden(root)
+def known_answers(root: Root) -> list[tuple[golden.Picture, frozenset[str]]]:
+    """The golden pictures, each with the labels a right answer may begin with.
+
+    That is one label, and those recorded so close to it that another processor may put them first.
+    """
+    labels = read_labels(root)
     return [
-        (picture, labels[answer.top1]) for picture, answer in zip(golden.pictures(), answers, strict=True)
+        (picture, frozenset(labels[index] for index in answer.best()))
+        for picture, answer in zip(golden.pictures(), read_golden(root), strict=True)
     ]
 
 

@@ -9,6 +9,7 @@ import torch
 
 from visionserve.runtime import archive, cores, engines, golden, images, network, payload, predictions
 from visionserve.runtime.errors import SpecError
+from visionserve.runtime.predictions import Answered
 from visionserve.runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-
-    from visionserve.runtime.predictions import Answer
 
 
 @dataclass(frozen=True)
@@ -100,13 +99,25 @@ class Classifier:
         batches = [images.stack(pixels[start : start + size]) for start in range(0, len(pixels), size)]
         return torch.cat([self._engine.logits(batch) for batch in batches])
 
-    def answers(self, logits: torch.Tensor) -> list[Answer]:
-        """The top classes of each row of logits.
+    def answer(self, requests: Sequence[Prepared]) -> list[Answered]:
+        """Answer several requests together.
 
         Raises:
-            ModelFailure: A row holds NaN or infinity.
+            ModelFailure: The network answered one of them with NaN or infinity.
         """
-        return predictions.classify(logits, self.labels, self._spec.handler.top_k)
+        pixels = [picture for request in requests for picture in request.pixels]
+        if not pixels:
+            return []
+        answers = iter(predictions.classify(self.logits(pixels), self.labels, self._spec.handler.top_k))
+        return [Answered([next(answers) for _ in request.pixels], request.listed) for request in requests]
+
+    def answer_one(self, request: Prepared) -> Answered:
+        """Answer one request by itself.
+
+        Raises:
+            ModelFailure: The network answered with NaN or infinity.
+        """
+        return self.answer([request])[0]
 
     def golden_probabilities(self) -> torch.Tensor:
         """This network's answers to the golden pictures: float32 `[pictures, classes]`."""

@@ -1,15 +1,15 @@
 """Everything that can go wrong, as one tree.
 
-    VisionserveError            one clear line for a person; the command line exits with `exit_code`
-    ├── SpecError                   a model's YAML
-    ├── WeightsError                a checkpoint: missing, damaged, or not for this architecture
-    ├── LabelsError                 a label file
-    ├── GoldenError                 the network does not give the answers it was built with
-    └── RequestError            one request; `status` is its HTTP status, `type` names the cause to programs
-        ├── InvalidRequest          400, the body is none of the forms we take
-        ├── InvalidImage            400, the bytes are not an image we can read
-        ├── ImageTooLarge           413, more pixels than the model allows
-        └── ModelFailure            500, the network could not answer this item
+VisionserveError            one clear line for a person; the command line exits with `exit_code`
+├── SpecError                   a model's YAML
+├── WeightsError                a checkpoint: missing, damaged, or not for this architecture
+├── LabelsError                 a label file
+├── GoldenError                 the network does not give the answers it was built with
+└── RequestError            one request; `status` is its HTTP status, `type` names the cause to programs
+    ├── InvalidRequest          400, the body is none of the forms we take
+    ├── InvalidImage            400, the bytes are not an image we can read
+    ├── ImageTooLarge           413, more pixels than the model allows
+    └── ModelFailure            500, the network could not answer this item
 """
 
 from __future__ import annotations

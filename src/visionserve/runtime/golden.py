@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # CPU's kernels and another Pillow's resampling, both well under 1e-3.
 TOLERANCE: Mapping[str, float] = {"fp32": 2e-3}
 
+# Classes recorded this close to the best one are right answers too, to a client that does not know the precision.
+CLOSE = 0.05
+
 _RECORDED = 5
 
 
@@ -47,10 +50,9 @@ class GoldenAnswer:
     picture: str
     top: tuple[tuple[int, float], ...]
 
-    @property
-    def top1(self) -> int:
-        """The most probable class."""
-        return self.top[0][0]
+    def best(self, within: float = CLOSE) -> list[int]:
+        """The most probable class, then those whose recorded probability is `within` of it."""
+        return [index for index, probability in self.top if self.top[0][1] - probability <= within]
 
 
 def photograph(seed: int, width: int, height: int) -> Image.Image:
@@ -115,8 +117,8 @@ def verify(
 ) -> None:
     """Refuse a network that answers differently.
 
-    Every recorded probability must be within `tolerance`; the top class must be the recorded one unless the
-    two best were recorded closer than twice that, when either is within tolerance of the other.
+    Every recorded probability must be within `tolerance`, and the top class one of those recorded within twice
+    that of the best: no other can overtake it without straying.
 
     Args:
         expected: The recorded answers.
@@ -128,12 +130,10 @@ def verify(
         GoldenError: Names the first picture that differs, what was recorded and what came.
     """
     for answer, row in zip(expected, probabilities, strict=True):
-        got = int(row.argmax())
-        recorded = answer.top[0][1]
-        runner_up = answer.top[1][1] if len(answer.top) > 1 else 0.0
-        if got != answer.top1 and recorded - runner_up > 2 * tolerance:
+        got, (best, recorded) = int(row.argmax()), answer.top[0]
+        if got not in answer.best(2 * tolerance):
             raise GoldenError(
-                f"golden picture {answer.picture}: expected '{labels[answer.top1]}' with {recorded:.4f}"
+                f"golden picture {answer.picture}: expected '{labels[best]}' with {recorded:.4f}"
                 f", got '{labels[got]}' with {float(row[got]):.4f}"
             )
         for index, probability in answer.top:
@@ -165,4 +165,3 @@ def from_json(document: Sequence[Mapping[str, object]]) -> list[GoldenAnswer]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise GoldenError("the archive's golden.json is not a list of recorded answers; rebuild it") from error
-

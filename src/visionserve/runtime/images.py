@@ -1,6 +1,6 @@
 """Encoded pictures to RGB pixels at the network's input size.
 
-    bytes -> open (format, size limit) -> decode -> orient -> RGB -> resize -> central crop -> uint8 [H, W, 3]
+bytes -> open (format, size limit) -> decode -> orient -> RGB -> resize -> central crop -> uint8 [H, W, 3]
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def fit(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8]:
     Returns:
         uint8 `[crop, crop, 3]`; scaling to [0, 1] and normalising are the engine's.
     """
-    resized = F.resize(
-        image, [spec.resize], InterpolationMode(spec.interpolation), antialias=spec.antialias
-    )
+    resized = F.resize(image, [spec.resize], InterpolationMode(spec.interpolation), antialias=spec.antialias)
     return np.asarray(F.center_crop(resized, [spec.crop]))
 
 

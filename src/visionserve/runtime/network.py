@@ -86,9 +86,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         WeightsError: The file is damaged or holds anything but tensors.
     """
     try:
-        state_dict: dict[str, torch.Tensor] = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=True
-        )
+        state_dict: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise WeightsError(f"{path.name} cannot be read as weights: {_first_line(error)}") from error
     return state_dict

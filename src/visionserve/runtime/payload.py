@@ -50,7 +50,7 @@ def parse(fields: Mapping[str, Any]) -> Payload:
     if isinstance(value, str):
         value = value.encode()
     if isinstance(value, (bytes, bytearray)):
-        if not value.lstrip()[:1] == b"{":
+        if value.lstrip()[:1] != b"{":
             return Payload((value,), listed=False)
         try:
             value = json.loads(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from visionserve.runtime.errors import RequestError
 
 Answer = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request's answers.
+
+    Attributes:
+        answers: One per picture, each label to probability, most probable first.
+        listed: Whether the client expects a list of them.
+    """
+
+    answers: list[Answer]
+    listed: bool
 
 
 def classify(logits: torch.Tensor, labels: Sequence[str], top_k: int) -> list[Answer]:
@@ -37,9 +51,9 @@ def classify(logits: torch.Tensor, labels: Sequence[str], top_k: int) -> list[An
     ]
 
 
-def response(answers: Sequence[Answer], *, listed: bool) -> bytes:
+def response(answered: Answered) -> bytes:
     """One request's answer: `{label: probability, ...}`, or `{"predictions": [...]}` for a listed request."""
-    return _encode({"predictions": list(answers)} if listed else answers[0])
+    return _encode({"predictions": answered.answers} if answered.listed else answered.answers[0])
 
 
 def error_response(error: RequestError) -> bytes:

@@ -18,7 +18,7 @@ class EagerEngine:
     name = "eager"
 
     def __init__(self, network: nn.Module, transform: InputSpec, device: torch.device) -> None:
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.to(memory_format=torch.channels_last)
         self._device = device
         self._mean = torch.tensor(transform.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(transform.std, device=device).view(1, 3, 1, 1)

@@ -1,0 +1,86 @@
+# The verbs of visionserve: each a thin call of the `visionserve` command, which works the same without make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+MODEL ?=
+MODELS ?=
+IMAGE ?=
+USERS ?= 8
+DURATION ?= 30s
+
+STORE := model_store
+DEPLOYED := $(patsubst models/%.yaml,%,$(wildcard models/*.yaml))
+CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
+	$(wildcard src/visionserve/runtime/*.py src/visionserve/runtime/*/*.py)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test lint clean
+
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv and install everything into it, Java included
+
+weights: $(INSTALLED) ## get pretrained weights        [MODEL=resnet50]
+	@$(BIN)/visionserve weights $(MODEL)
+
+archive: $(addprefix $(STORE)/,$(addsuffix .mar,$(or $(MODEL),$(DEPLOYED)))) ## turn weights into model_store/*.mar   [MODEL=vgg16]
+
+serve: $(INSTALLED) ## run TorchServe, Ctrl-C ends it  [MODELS="resnet50 vgg16"]
+	@$(BIN)/visionserve serve $(MODELS)
+
+stop: $(INSTALLED) ## stop the server
+	@$(BIN)/visionserve stop
+
+status: $(INSTALLED) ## say what is served and ready
+	@$(BIN)/visionserve status
+
+predict: $(INSTALLED) ## classify pictures            IMAGE=file-or-folder [MODEL=]
+	@$(if $(IMAGE),,$(error name a picture or a folder of them: make predict IMAGE=photo.jpg))$(BIN)/visionserve predict $(if $(MODEL),--model $(MODEL)) $(IMAGE)
+
+loadtest: $(INSTALLED) ## measure with Locust          [MODEL=resnet50] [USERS=8] [DURATION=30s]
+	@$(BIN)/visionserve loadtest $(MODEL) --users $(USERS) --duration $(DURATION)
+
+loadtest-ui: $(INSTALLED) ## the same from Locust's own page
+	@$(BIN)/visionserve loadtest $(MODEL) --ui
+
+demo: $(STORE)/demo-resnet50.mar ## see it work: demo weights, archive, server, answers
+	@$(BIN)/visionserve demo
+
+test: $(INSTALLED) ## run the whole test suite, real TorchServe included
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove what was built and written, not the weights
+	rm -rf $(STORE)/*.mar $(STORE)/.*.d reports logs .visionserve .mypy_cache .ruff_cache .pytest_cache
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("visionserve needs Python 3.10 or newer; make PYTHON=/path/to/python3" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -c 'import ensurepip' || { echo "this Python cannot make environments: apt-get install python3-venv, or make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --constraint constraints.txt --group dev --editable .
+	@touch $@
+
+# An archive depends on all it carries and, by the rules its build writes beside it, on its weights and labels.
+$(STORE)/%.mar: models/%.yaml $(CARRIED) | $(INSTALLED)
+	@$(BIN)/visionserve archive --make-rules $*
+
+$(STORE)/demo-%.mar: models/demo/demo-%.yaml weights/demo-%.pth $(CARRIED) | $(INSTALLED)
+	@$(BIN)/visionserve archive --make-rules demo-$*
+
+weights/demo-%.pth: models/demo/demo-%.yaml src/visionserve/build/demo.py | $(INSTALLED)
+	@$(BIN)/visionserve weights demo-$*
+
+.SECONDARY:
+
+-include $(wildcard $(STORE)/.*.d)

@@ -1,0 +1,31 @@
+"""The command line: arguments in, calls out, tables and one-line errors back. One file per room."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from visionserve.cli import archive, demo, load, predict, serve, weights
+from visionserve.cli.console import errors
+from visionserve.runtime.errors import VisionserveError
+
+app = typer.Typer(
+    help="Serve torchvision classifiers over REST with TorchServe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for room in (weights, archive, serve, predict, load, demo):
+    room.add_commands(app)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on standard error and its exit code."""
+    try:
+        app()
+    except VisionserveError as error:
+        errors.print(f"[bold red]error:[/] {typer.style(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

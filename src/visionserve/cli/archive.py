@@ -1,0 +1,57 @@
+"""Building archives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from visionserve.cli.console import Root, output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MEBIBYTE = 1 << 20
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("archive")(archive)
+
+
+def archive(
+    models: Annotated[list[str] | None, typer.Argument(help="Model names; every models/*.yaml without.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A weights file to take instead of the model's.")] = None,
+    make_rules: Annotated[
+        bool, typer.Option("--make-rules", help="Also write what each archive depends on, for make.")
+    ] = False,
+    root: Root = Path(),
+) -> None:
+    """Turn local weights into model_store/NAME.mar, proven on golden pictures."""
+    from visionserve.build import catalog
+    from visionserve.build.package import package
+
+    names = models or catalog.names(root)
+    if weights is not None and len(names) != 1:
+        raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
+    for name in names:
+        source = catalog.find(root, name)
+        built = package(root, catalog.read(source), source, weights)
+        if make_rules:
+            _write_make_rules(built.archive.path, built.inputs)
+        picture, label, probability = built.golden
+        output.print(
+            f"{built.archive.path}: {built.archive.size / _MEBIBYTE:.1f} MiB, built on {built.device}\n"
+            f"  SHA-256  {built.archive.sha256}\n"
+            f"  golden   {picture} is '{label}' with {probability:.4f}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def _write_make_rules(target: Path, inputs: Sequence[Path]) -> None:
+    """What make must know to rebuild just what changed; an input that is gone is no error to make."""
+    paths = [str(path).replace(" ", "\\ ").replace("$", "$$") for path in inputs]
+    rules = f"{target}: {' '.join(paths)}\n" + "".join(f"{path}:\n" for path in paths)
+    target.with_name(f".{target.stem}.d").write_text(rules, encoding="utf-8")

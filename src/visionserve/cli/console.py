@@ -1,0 +1,23 @@
+"""Where the commands print, and the options they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+output = Console()
+errors = Console(stderr=True)
+
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--root",
+        help="The project's folder: models/, weights/, model_store/, config.properties.",
+        envvar="VISIONSERVE_ROOT",
+        file_okay=False,
+        exists=True,
+    ),
+]

@@ -1,0 +1,87 @@
+"""Asking a running server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from visionserve.cli.console import Root, errors, output
+from visionserve.runtime.errors import VisionserveError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from visionserve.client import Client
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("predict")(predict)
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.", exists=True)],
+    model: Annotated[str | None, typer.Option(help="The model; may be left out when one is served.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
+    url: Annotated[str | None, typer.Option(help="The server's inference address.")] = None,
+    management: Annotated[str | None, typer.Option(help="The server's management address.")] = None,
+    root: Root = Path(),
+) -> None:
+    """Classify pictures: the top labels of each with their probabilities."""
+    from visionserve.client import Client, Refused
+    from visionserve.server import properties
+
+    settings = properties.Properties.read(root / properties.FILE)
+    failed = False
+    with Client(url or settings.inference, management or settings.management) as client:
+        name = model or _only_model(client)
+        for path in _files(images):
+            try:
+                answer = client.predict(name, path.read_bytes())
+            except Refused as error:
+                failed = True
+                _show_error(path, error, as_json)
+                continue
+            if as_json:
+                typer.echo(json.dumps({"image": str(path), "model": name, "predictions": answer}))
+            else:
+                output.print(_table(path, answer))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _only_model(client: Client) -> str:
+    names = client.models()
+    if len(names) == 1:
+        return names[0]
+    raise VisionserveError(f"{len(names)} models are served ({', '.join(names)}); name one with --model (MODEL=)")
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    files = [
+        file
+        for path in paths
+        for file in (sorted(entry for entry in path.iterdir() if entry.is_file()) if path.is_dir() else [path])
+    ]
+    if not files:
+        raise VisionserveError(f"no files in {', '.join(map(str, paths))}")
+    return files
+
+
+def _table(path: Path, answer: dict[str, float]) -> Table:
+    table = Table("label", "probability", title=str(path), title_justify="left", min_width=40)
+    table.columns[1].justify = "right"
+    for label, probability in answer.items():
+        table.add_row(label, f"{probability:.4f}")
+    return table
+
+
+def _show_error(path: Path, error: Any, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"image": str(path), "error": {"code": error.status, "message": str(error)}}))
+    else:
+        errors.print(f"[red]{path}[/]: {error}", soft_wrap=True, highlight=False)

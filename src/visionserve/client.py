@@ -1,0 +1,119 @@
+"""A client of the REST API: predictions, and what the server says of its models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from visionserve.runtime.errors import VisionserveError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
+
+
+class Unreachable(VisionserveError):
+    """Nothing answers at the server's address."""
+
+
+class Refused(VisionserveError):
+    """The server answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        type: The error's machine-readable cause.
+    """
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(f"{status} {kind}: {message}")
+        self.status = status
+        self.type = kind
+
+
+class Client:
+    """Keeps connections open; use it as a context manager.
+
+    Args:
+        inference: Base URL of the inference address.
+        management: Base URL of the management address.
+    """
+
+    def __init__(self, inference: str, management: str) -> None:
+        self.inference = inference.rstrip("/")
+        self.management = management.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy from the environment never leads to loopback
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def predict(self, model: str, picture: bytes) -> dict[str, float]:
+        """Classify one encoded picture: label to probability, most probable first.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        url = f"{self.inference}/predictions/{model}"
+        answer: dict[str, float] = self._call(
+            "POST", url, data=picture, headers={"Content-Type": "application/octet-stream"}
+        )
+        return answer
+
+    def models(self) -> list[str]:
+        """The names of the registered models, ready or not.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        listed = self._call("GET", f"{self.management}/models?limit=1000")
+        return [model["modelName"] for model in listed["models"]]
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """TorchServe's own description of a model: settings, workers and their states.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error; status 404 when the model is not registered.
+        """
+        described: dict[str, Any] = self._call("GET", f"{self.management}/models/{model}")[0]
+        return described
+
+    def workers_ready(self, model: str) -> tuple[int, int]:
+        """How many of a model's workers are ready, and how many there should be.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        described = self.describe(model)
+        ready = sum(worker["status"] == "READY" for worker in described["workers"])
+        return ready, int(described["minWorkers"])
+
+    def _call(self, method: str, url: str, **options: Any) -> Any:
+        try:
+            response = self._session.request(method, url, timeout=_TIMEOUT, **options)
+        except requests.RequestException as error:
+            raise Unreachable(
+                f"no answer from {url}; is the server running? Start it with 'make serve'"
+            ) from error
+        try:
+            document = response.json()
+        except ValueError:
+            document = {}
+        if not response.ok:
+            details = document if isinstance(document, dict) else {}
+            raise Refused(
+                response.status_code,
+                str(details.get("type", "Error")),
+                str(details.get("message", response.text[:200])),
+            )
+        return document

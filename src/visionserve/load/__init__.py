@@ -1,0 +1,1 @@
+"""Generates traffic for a running server and judges what came back."""

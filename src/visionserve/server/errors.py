@@ -1,0 +1,7 @@
+"""What can go wrong around the server."""
+
+from visionserve.runtime.errors import VisionserveError
+
+
+class ServerError(VisionserveError):
+    """The server cannot be started, or a model does not become ready."""

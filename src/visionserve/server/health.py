@@ -1,0 +1,110 @@
+"""Whether the server truly answers.
+
+TorchServe's own `/ping` says Healthy while models load, when none could be loaded, and for minutes of a worker's
+crash loop. A model is ready here when all its workers are and it gives a golden picture its known answer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zipfile
+from typing import TYPE_CHECKING
+
+from visionserve.client import Client, Refused, Unreachable
+from visionserve.runtime import archive
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from visionserve.server.launcher import TorchServe
+
+_POLL = 0.1  # seconds
+_LINES_SHOWN = 3
+
+
+def wait_until_ready(server: TorchServe, timeout: float) -> Iterator[tuple[str, float]]:
+    """Wait for every model of a server just started.
+
+    Yields:
+        Each model's name when it is ready, and the seconds that took from the call.
+
+    Raises:
+        ServerError: The server ended, a model cannot be loaded (with the cause its worker gave), a ready model
+            answers wrongly, or `timeout` seconds have passed.
+    """
+    start = time.monotonic()
+    waiting = dict(server.archives)
+    with Client(server.properties.inference, server.properties.management) as client:
+        while waiting:
+            for name, mar in list(waiting.items()):
+                if _workers_ready(client, name, server):
+                    require_known_answer(client, name, mar)
+                    del waiting[name]
+                    yield name, time.monotonic() - start
+            if waiting:
+                _require_progress(server, waiting, timeout, start)
+                time.sleep(_POLL)
+
+
+def require_known_answer(client: Client, name: str, mar: Path) -> None:
+    """Ask a model for a golden picture whose answer its archive records.
+
+    Raises:
+        ServerError: The answer is an error or another label.
+    """
+    picture, labels = archive.known_answers(zipfile.Path(mar))[0]
+    try:
+        got = next(iter(client.predict(name, picture.data)))
+    except Refused as error:
+        raise ServerError(f"{name} is loaded and does not answer: {error}") from error
+    if got not in labels:
+        right = "' or '".join(sorted(labels))
+        raise ServerError(f"{name} answers '{got}' for golden picture {picture.name}; its archive says '{right}'")
+
+
+def _workers_ready(client: Client, name: str, server: TorchServe) -> bool:
+    try:
+        ready, wanted = client.workers_ready(name)
+    except Unreachable:
+        return False
+    except Refused as error:
+        # Models given at start are registered before the port opens: one that is not there never will be.
+        raise ServerError(f"TorchServe did not take {server.archives[name]}: {_last_error(server)}") from error
+    return ready >= wanted > 0
+
+
+def _require_progress(server: TorchServe, waiting: dict[str, Path], timeout: float, start: float) -> None:
+    if server.process.poll() is not None:
+        raise ServerError(f"TorchServe ended with code {server.process.returncode}: {_last_error(server)}")
+    for name in waiting:
+        cause = _load_failure(server.logs, name)
+        if cause is not None:
+            raise ServerError(f"{name} cannot be served: {cause}")
+    if time.monotonic() - start > timeout:
+        raise ServerError(f"{', '.join(waiting)} not ready after {timeout:.0f} s; the logs are in {server.logs}")
+
+
+def _load_failure(logs: Path, name: str) -> str | None:
+    """The cause that the handler logged when it could not load the model."""
+    log = logs / "workers.log"
+    if not log.exists():
+        return None
+    match = re.search(
+        rf"visionserve cannot serve {re.escape(name)}: (.*)",
+        log.read_text(encoding="utf-8", errors="replace"),
+    )
+    return match.group(1) if match else None
+
+
+def _last_error(server: TorchServe) -> str:
+    """The last lines that say something went wrong."""
+    for log in ("server.log", "java.log"):
+        path = server.logs / log
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        telling = [line for line in lines if re.search(r"ERROR|Exception|Error", line)]
+        if telling:
+            return " | ".join(line.strip() for line in telling[-_LINES_SHOWN:])
+    return f"the logs are in {server.logs}"

@@ -1,0 +1,118 @@
+"""One TorchServe: its Java process, its private folder, its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visionserve.server import java
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from visionserve.server.properties import Properties
+
+_LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
+_STOP_TIMEOUT = 15.0  # seconds from SIGTERM to SIGKILL
+
+# TorchServe would let these beat what we give it; PYTHONPATH would beat the code in the archive.
+_HIDDEN_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE", "LOG4J_CONFIGURATION_FILE")
+
+
+class TorchServe:
+    """A TorchServe process; use it as a context manager to be sure of its end.
+
+    TorchServe's own launcher neither forwards signals to Java nor reports its exit code, so Java is started
+    here directly, with the arguments that launcher would give it.
+
+    Args:
+        archives: The .mar file of each model, by model name; all in one folder.
+        properties: How to run.
+        logs: The folder for its log files; those of an earlier run are removed.
+
+    Raises:
+        ServerError: A port is taken, or there is no Java.
+    """
+
+    def __init__(self, archives: Mapping[str, Path], properties: Properties, logs: Path) -> None:
+        properties.require_free_ports()
+        self.archives = dict(archives)
+        self.properties = properties
+        self.logs = logs.resolve()
+        executable = java.find()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for old in self.logs.glob("*.log"):
+            old.unlink()
+        # Short, for the workers' sockets lie in it, and a socket's path has at most 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="visionserve-"))
+        self.process = self._start(executable)
+
+    def _start(self, executable: Path) -> subprocess.Popen[bytes]:
+        store = {path.parent.resolve() for path in self.archives.values()}.pop()
+        workflows = self.folder / "workflows"
+        workflows.mkdir()
+        config = self.folder / "config.properties"
+        self.properties.replace(model_store=str(store), workflow_store=str(workflows)).write(config)
+        package = find_spec("ts")
+        if package is None or package.origin is None:
+            raise ServerError("torchserve is not installed in this environment; run 'make install'")
+        home = Path(package.origin).parent
+        command = [
+            str(executable),
+            *java.flags(executable),
+            f"-Dmodel_server_home={home.parent}",
+            f"-Dlog4j.configurationFile={_LOG_CONFIG.as_uri()}",
+            f"-Djava.io.tmpdir={self.folder}",
+            *self.properties.vmargs,
+            *("-cp", str(home / "frontend" / "*")),
+            "org.pytorch.serve.ModelServer",
+            *("--python", sys.executable),
+            *("-f", str(config)),
+            *("-s", str(store)),
+            "-ncs",
+            *("-m", *(f"{name}={path.name}" for name, path in self.archives.items())),
+        ]
+        environment = {key: value for key, value in os.environ.items() if key not in _HIDDEN_VARIABLES}
+        temporary = {"TEMP": str(self.folder), "TMPDIR": str(self.folder)}
+        logs = {"LOG_LOCATION": str(self.logs), "METRICS_LOCATION": str(self.logs)}
+        with (self.logs / "java.log").open("wb") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**environment, **temporary, **logs},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> TorchServe:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server and its workers, and remove its private folder."""
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        # Workers share the server's session; one that is loading does not notice that its server is gone.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""TorchServe's `config.properties`: read, checked, and completed for one run."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FILE = "config.properties"
+
+_ADDRESSES = {
+    "inference_address": "http://127.0.0.1:8080",
+    "management_address": "http://127.0.0.1:8081",
+    "metrics_address": "http://127.0.0.1:8082",
+}
+_GRPC_PORTS = {"grpc_inference_port": "7070", "grpc_management_port": "7071"}
+
+
+@dataclass(frozen=True)
+class Properties:
+    """The settings of one run; keys and defaults are TorchServe's."""
+
+    values: Mapping[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> Properties:
+        """Read a file as TorchServe's own launcher does: `key=value` lines, `#` for comments.
+
+        Raises:
+            ServerError: The file cannot be read.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise ServerError(f"{path}: cannot be read: {error.strerror}") from error
+        pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+        values = {key.strip(): value.strip() for key, value in pairs}
+        return cls({**_ADDRESSES, **_GRPC_PORTS, **values})
+
+    @property
+    def inference(self) -> str:
+        """Base URL of the inference address."""
+        return self.values["inference_address"]
+
+    @property
+    def management(self) -> str:
+        """Base URL of the management address."""
+        return self.values["management_address"]
+
+    @property
+    def vmargs(self) -> list[str]:
+        """Arguments for Java itself."""
+        return self.values.get("vmargs", "").split()
+
+    def replace(self, **values: str) -> Properties:
+        """The same settings with some of them changed."""
+        return Properties({**self.values, **values})
+
+    def on_free_ports(self) -> Properties:
+        """The same settings with every listener on a loopback port that is free now."""
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in (*_ADDRESSES, *_GRPC_PORTS)]
+        ports = [str(listener.getsockname()[1]) for listener in sockets]
+        for listener in sockets:
+            listener.close()
+        addresses = {key: f"http://127.0.0.1:{port}" for key, port in zip(_ADDRESSES, ports, strict=False)}
+        return self.replace(**addresses, **dict(zip(_GRPC_PORTS, ports[len(_ADDRESSES) :], strict=True)))
+
+    def require_free_ports(self) -> None:
+        """Check that no listener's port is taken.
+
+        Raises:
+            ServerError: Names the first setting whose port is in use.
+        """
+        for key in _ADDRESSES:
+            port = urlsplit(self.values[key]).port or 80
+            self._require_free(key, port)
+        for key in _GRPC_PORTS:
+            self._require_free(key, int(self.values[key]))
+
+    def write(self, path: Path) -> None:
+        """Write a file that TorchServe reads."""
+        path.write_text("".join(f"{key}={value}\n" for key, value in self.values.items()), encoding="utf-8")
+
+    @staticmethod
+    def _require_free(key: str, port: int) -> None:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as error:
+            raise ServerError(
+                f"port {port} ({key} in {FILE}) is in use; stop what uses it ('make stop' if it is"
+                " visionserve) or choose another port"
+            ) from error
