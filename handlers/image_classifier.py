@@ -15,10 +15,11 @@ import torch
 from visionserve.runtime import predictions
 from visionserve.runtime.classifier import Classifier, Prepared
 from visionserve.runtime.errors import ModelFailure, RequestError
-from visionserve.runtime.predictions import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from visionserve.runtime.predictions import Answered
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

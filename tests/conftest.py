@@ -1,0 +1,62 @@
+"""What the whole suite shares: a project with demo weights, apart from the one whose tests these are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from visionserve.build import catalog, demo, package
+from visionserve.build.package import Packaged
+
+REPOSITORY = Path(__file__).parents[1]
+DEMO_MODELS = ("demo-resnet50", "demo-vgg16")
+
+
+def pytest_report_header() -> str:
+    import platform
+
+    import torch
+    import torchvision
+
+    return (
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"{'GPU' if torch.cuda.is_available() else 'no GPU'}, {platform.processor() or platform.machine()}"
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_weights() -> Path:
+    """The repository's weights folder with the demo weights in it; made once, they stay for the next run."""
+    folder = REPOSITORY / "weights"
+    for name in DEMO_MODELS:
+        spec = catalog.read(catalog.find(REPOSITORY, name))
+        target = folder / f"{name}.pth"
+        if not target.exists():
+            demo.make(spec.handler, target)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory, demo_weights: Path) -> Path:
+    """A project's folder like the repository's, with its own models/, logs/ and model_store/."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "handlers").symlink_to(REPOSITORY / "handlers")
+    (root / "config.properties").symlink_to(REPOSITORY / "config.properties")
+    (root / "weights").mkdir()
+    for name in DEMO_MODELS:
+        (root / "weights" / f"{name}.pth").symlink_to(demo_weights / f"{name}.pth")
+    (root / "models" / "demo").mkdir(parents=True)
+    for path in (REPOSITORY / "models").rglob("*.*"):
+        (root / "models" / path.relative_to(REPOSITORY / "models")).write_bytes(path.read_bytes())
+    return root
+
+
+@pytest.fixture(scope="session")
+def demo_archives(project: Path) -> dict[str, Packaged]:
+    """The archive of each demo model, built in the project."""
+    built = {}
+    for name in DEMO_MODELS:
+        source = catalog.find(project, name)
+        built[name] = package.package(project, catalog.read(source), source)
+    return built

@@ -1,0 +1,46 @@
+"""One real TorchServe for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from visionserve.build import catalog, package
+from visionserve.build.package import Packaged
+from visionserve.client import Client
+from visionserve.server import health
+from visionserve.server.launcher import TorchServe
+from visionserve.server.properties import Properties
+
+# ResNet-50 again, waiting long enough for a batch to fill: requests sent together are answered together.
+BATCHING_MODEL = "demo-batching"
+
+
+@pytest.fixture(scope="session")
+def batching_archive(project: Path, demo_archives: dict[str, Packaged]) -> Path:
+    text = (project / "models" / "demo" / "demo-resnet50.yaml").read_text()
+    source = project / "models" / "demo" / f"{BATCHING_MODEL}.yaml"
+    source.write_text(text.replace("maxBatchDelay: 2", "maxBatchDelay: 1000"))
+    return package.package(project, catalog.read(source), source).archive.path
+
+
+@pytest.fixture(scope="session")
+def server(
+    project: Path, demo_archives: dict[str, Packaged], batching_archive: Path
+) -> Iterator[TorchServe]:
+    """TorchServe with both demo models and the batching one, each proven ready."""
+    archives = {name: built.archive.path for name, built in demo_archives.items()}
+    archives[BATCHING_MODEL] = batching_archive
+    properties = Properties.read(project / "config.properties").on_free_ports()
+    with TorchServe(archives, properties, project / "logs") as running:
+        for _ in health.wait_until_ready(running, timeout=240):
+            pass
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: TorchServe) -> Iterator[Client]:
+    with Client(server.properties.inference, server.properties.management) as opened:
+        yield opened
