@@ -68,9 +68,10 @@ class ImageClassifier:
         return [next(answers) if isinstance(item, Prepared) else item for item in prepared]
 
     def postprocess(self, answered: Sequence[Answered | RequestError], context: Any) -> list[bytes]:
-        """The bytes of each response, its status and content type set."""
+        """The bytes of each response, its status and headers set; `X-Batch-Size` tells how many shared the batch."""
         for index, answer in enumerate(answered):
             context.set_response_content_type(index, "application/json")
+            context.set_response_header(index, "X-Batch-Size", str(len(answered)))
             if isinstance(answer, RequestError):
                 context.set_response_status(answer.status, HTTPStatus(answer.status).phrase, index)
         return [

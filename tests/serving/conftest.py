@@ -27,9 +27,7 @@ def batching_archive(project: Path, demo_archives: dict[str, Packaged]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(
-    project: Path, demo_archives: dict[str, Packaged], batching_archive: Path
-) -> Iterator[TorchServe]:
+def server(project: Path, demo_archives: dict[str, Packaged], batching_archive: Path) -> Iterator[TorchServe]:
     """TorchServe with both demo models and the batching one, each proven ready."""
     archives = {name: built.archive.path for name, built in demo_archives.items()}
     archives[BATCHING_MODEL] = batching_archive
