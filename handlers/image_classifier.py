@@ -68,7 +68,7 @@ class ImageClassifier:
         return [next(answers) if isinstance(item, Prepared) else item for item in prepared]
 
     def postprocess(self, answered: Sequence[Answered | RequestError], context: Any) -> list[bytes]:
-        """The bytes of each response, its status and headers set; `X-Batch-Size` tells how many shared the batch."""
+        """The bytes of each response, its status and headers set; `X-Batch-Size` counts its batch."""
         for index, answer in enumerate(answered):
             context.set_response_content_type(index, "application/json")
             context.set_response_header(index, "X-Batch-Size", str(len(answered)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from visionserve.build import catalog, demo, package
-from visionserve.build.package import Packaged
+
+if TYPE_CHECKING:
+    from visionserve.build.package import Packaged
 
 REPOSITORY = Path(__file__).parents[1]
 DEMO_MODELS = ("demo-resnet50", "demo-vgg16")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from visionserve.build import catalog, package
-from visionserve.build.package import Packaged
 from visionserve.client import Client
 from visionserve.server import health
 from visionserve.server.launcher import TorchServe
 from visionserve.server.properties import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from visionserve.build.package import Packaged
 
 # ResNet-50 again, waiting long enough for a batch to fill: requests sent together are answered together.
 BATCHING_MODEL = "demo-batching"

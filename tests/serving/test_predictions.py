@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 import torch
 import torchvision
 from PIL import Image
-
 from tests.serving.conftest import BATCHING_MODEL
+
 from visionserve.build import demo
 from visionserve.client import Client, Refused
-from visionserve.server.launcher import TorchServe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from visionserve.server.launcher import TorchServe
 
 LABELS = list(demo.HUES)
 

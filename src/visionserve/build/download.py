@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 30.0  # seconds without a byte
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # bytes; what is left of a chunk is lost when the connection breaks
 
 
 def download(url: str, destination: Path) -> str:

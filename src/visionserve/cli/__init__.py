@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from rich.markup import escape
 
 from visionserve.cli import archive, demo, load, predict, serve, weights
 from visionserve.cli.console import errors
@@ -25,7 +26,7 @@ def main() -> None:
     try:
         app()
     except VisionserveError as error:
-        errors.print(f"[bold red]error:[/] {typer.style(str(error))}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

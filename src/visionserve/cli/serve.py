@@ -84,12 +84,9 @@ def status(root: Root = Path()) -> None:
         for name in client.models():
             model = client.describe(name)
             ready, wanted = client.workers_ready(name)
-            table.add_row(
-                name,
-                f"{ready} of {wanted}",
-                str(model["batchSize"]),
-                f"{model['jobQueueStatus']['pendingRequests']} of {model['jobQueueSize']}",
-            )
+            queue = model["jobQueueStatus"]
+            waiting, free = queue["pendingRequests"], queue["remainingCapacity"]
+            table.add_row(name, f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}")
     output.print(f"running (process {running.pid}) at {running.inference}")
     output.print(table)
 

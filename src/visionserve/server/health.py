@@ -88,23 +88,21 @@ def _require_progress(server: TorchServe, waiting: dict[str, Path], timeout: flo
 
 
 def _load_failure(logs: Path, name: str) -> str | None:
-    """The cause that the handler logged when it could not load the model."""
-    log = logs / "workers.log"
-    if not log.exists():
-        return None
-    match = re.search(
-        rf"visionserve cannot serve {re.escape(name)}: (.*)",
-        log.read_text(encoding="utf-8", errors="replace"),
-    )
-    return match.group(1) if match else None
+    """The cause that the handler logged when it could not load the model, or that its process died of."""
+    text = _read(logs / "workers.log")
+    logged = re.search(rf"visionserve cannot serve {re.escape(name)}: (.*)", text)
+    if logged is not None:
+        return logged.group(1)
+    died = re.findall(r" - (\w*(?:Error|Exception): .*)", text) if "Backend worker process died" in text else []
+    return died[-1] if died else None
 
 
 def _last_error(server: TorchServe) -> str:
-    """The last lines that say something went wrong."""
-    for log in ("server.log", "java.log"):
-        path = server.logs / log
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        telling = [line for line in lines if re.search(r"ERROR|Exception|Error", line)]
-        if telling:
-            return " | ".join(line.strip() for line in telling[-_LINES_SHOWN:])
-    return f"the logs are in {server.logs}"
+    """The lines that say what went wrong: the server's last errors, else the first that Java printed."""
+    telling = [line for line in _read(server.logs / "server.log").splitlines() if " ERROR " in line]
+    lines = telling[-_LINES_SHOWN:] or _read(server.logs / "java.log").splitlines()[:_LINES_SHOWN]
+    return " | ".join(line.strip() for line in lines) or f"the logs are in {server.logs}"
+
+
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

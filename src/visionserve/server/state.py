@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
+from visionserve.server.errors import ServerError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = ".visionserve/server.json"
 _STOP_TIMEOUT = 30.0  # seconds
+_POLL = 0.05  # seconds
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,17 @@ def clear(root: Path) -> None:
 
 
 def stop(running: Running) -> None:
-    """End a server by asking the command that supervises it, and wait until it is gone."""
+    """End a server by asking the command that supervises it, and wait until it is gone.
+
+    Raises:
+        ServerError: It is still there after half a minute.
+    """
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(running.pid)
         process.terminate()
-        process.wait(_STOP_TIMEOUT)
+        end = time.monotonic() + _STOP_TIMEOUT
+        # A process whose parent has not asked for its exit code yet is gone all the same.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > end:
+                raise ServerError(f"process {running.pid} did not end within {_STOP_TIMEOUT:.0f} s; kill it")
+            time.sleep(_POLL)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
+from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, MANIFEST_FILE
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "model_store"
+
+_NEEDED = frozenset({MANIFEST_FILE, CONFIG_FILE, LABELS_FILE, GOLDEN_FILE})
 
 
 def archives(root: Path, names: Sequence[str] | None) -> dict[str, Path]:
@@ -21,7 +25,7 @@ def archives(root: Path, names: Sequence[str] | None) -> dict[str, Path]:
         names: The models; without them, every one of models/*.yaml whose archive is built.
 
     Raises:
-        ServerError: A named archive does not exist, or there is none at all.
+        ServerError: A named archive does not exist or is damaged, or there is none at all.
     """
     wanted = names or [
         path.stem
@@ -34,4 +38,20 @@ def archives(root: Path, names: Sequence[str] | None) -> dict[str, Path]:
     for name, path in found.items():
         if not path.is_file():
             raise ServerError(f"{path} does not exist; build it with 'make archive MODEL={name}'")
+        _require_complete(path, name)
     return found
+
+
+def _require_complete(path: Path, name: str) -> None:
+    """Check that a file is one of our archives: TorchServe takes anything, and its workers then die in circles."""
+    try:
+        with zipfile.ZipFile(path) as mar:
+            missing = _NEEDED - set(mar.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ServerError(
+            f"{path} is no archive ({error}); build it again: 'make archive MODEL={name}'"
+        ) from error
+    if missing:
+        raise ServerError(
+            f"{path} lacks {', '.join(sorted(missing))}; build it again: 'make archive MODEL={name}'"
+        )

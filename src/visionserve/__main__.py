@@ -1,0 +1,5 @@
+"""`python -m visionserve`: the command line."""
+
+from visionserve.cli import main
+
+main()

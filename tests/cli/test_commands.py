@@ -1,0 +1,150 @@
+"""The command line as a user meets it: what it prints, what it exits with, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from visionserve.build import demo
+from visionserve.server.properties import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from visionserve.build.package import Packaged
+
+COMMAND = [sys.executable, "-m", "visionserve"]
+
+
+def run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", **variables}
+    done = subprocess.run(
+        [*COMMAND, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """A project with models and nothing built, and no torch hub cache."""
+    root = tmp_path_factory.mktemp("empty")
+    for name in ("models", "handlers", "config.properties"):
+        (root / name).symlink_to(project / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["archive", "resnet50"], "error: no weights for resnet50: run 'make weights MODEL=resnet50', or put"),
+        (
+            ["archive", "nothing"],
+            "error: no model 'nothing': models/nothing.yaml does not exist; there are resnet50, vgg16, demo-",
+        ),
+        (["archive", "resnet50", "--weights", "no.pth"], "error: no.pth: no such file"),
+        (
+            ["serve", "resnet50"],
+            "model_store/resnet50.mar does not exist; build it with 'make archive MODEL=resnet50'",
+        ),
+        (["serve"], "build them with 'make archive'"),
+        (["loadtest", "resnet50"], "model_store/resnet50.mar does not exist"),
+        (["predict", "models"], "no answer from http://127.0.0.1:"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(words: list[str], message: str, empty: Path) -> None:
+    done = run(*words, cwd=empty, TORCH_HOME=str(empty))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_wrong_option_is_exit_code_2(empty: Path) -> None:
+    assert run("serve", "--no-such-option", cwd=empty).returncode == 2
+
+
+def test_stop_and_status_without_a_server(empty: Path) -> None:
+    assert run("stop", cwd=empty).stdout == "not running\n"
+    assert run("status", cwd=empty).returncode == 3
+
+
+def test_the_help_lists_every_verb(empty: Path) -> None:
+    listed = run("--help", cwd=empty).stdout
+    for verb in ("weights", "archive", "serve", "stop", "status", "predict", "loadtest", "demo"):
+        assert re.search(rf"\b{verb}\b", listed)
+
+
+@pytest.fixture(scope="module")
+def serving(
+    tmp_path_factory: pytest.TempPathFactory, project: Path, demo_archives: dict[str, Packaged]
+) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """A project whose server `visionserve serve` runs, ready."""
+    root = tmp_path_factory.mktemp("serving")
+    for name in ("models", "handlers", "model_store"):
+        (root / name).symlink_to(project / name)
+    Properties.read(project / "config.properties").on_free_ports().write(root / "config.properties")
+    with subprocess.Popen(
+        [*COMMAND, "serve", "demo-resnet50"], cwd=root, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert re.match(
+            r"ready demo-resnet50 after [\d.]+ s:  curl -T image\.jpg http://127\.0\.0\.1:\d+/pred", line
+        )
+        yield root, process
+        process.send_signal(signal.SIGKILL)
+
+
+def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str]], tmp_path: Path) -> None:
+    root, process = serving
+    running = run("status", cwd=root)
+    assert running.returncode == 0
+    assert "1 of 1" in running.stdout
+
+    for colour, data in demo.held_out(per_class=1)[:2]:
+        (tmp_path / f"{colour}.jpg").write_bytes(data)
+    table = run("predict", str(tmp_path), cwd=root)
+    assert table.returncode == 0
+    assert table.stdout.index("orange.jpg") < table.stdout.index("red.jpg")
+
+    (tmp_path / "zz.txt").write_text("not a picture")
+    lines = run("predict", str(tmp_path), "--json", "--model", "demo-resnet50", cwd=root)
+    assert lines.returncode == 1
+    orange, red, bad = map(json.loads, lines.stdout.splitlines())
+    assert next(iter(orange["predictions"])) == "orange"
+    assert next(iter(red["predictions"])) == "red"
+    assert bad["error"]["code"] == 400
+
+    again = run("serve", "demo-resnet50", cwd=root)
+    assert again.returncode == 1
+    assert "already running" in again.stderr
+
+    assert "stopped" in run("stop", cwd=root).stdout
+    assert process.wait(30) == 0
+    assert run("status", cwd=root).returncode == 3
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"PK", "is no archive"), (None, "lacks MAR-INF/MANIFEST.json")])
+def test_a_damaged_archive_is_one_line(content: bytes | None, message: str, tmp_path: Path, project: Path) -> None:
+    mar = tmp_path / "model_store" / "x.mar"
+    mar.parent.mkdir()
+    (tmp_path / "config.properties").symlink_to(project / "config.properties")
+    if content is None:
+        with zipfile.ZipFile(mar, "w") as file:
+            file.writestr("nothing", "")
+    else:
+        mar.write_bytes(content)
+    done = run("serve", "x", cwd=tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert message in done.stderr

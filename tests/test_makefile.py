@@ -1,0 +1,96 @@
+"""make rebuilds what changed, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from visionserve.build.package import Packaged
+
+TARGET = "model_store/demo-resnet50.mar"
+
+
+@pytest.fixture(scope="module")
+def checkout(project: Path, demo_archives: dict[str, Packaged], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's Makefile over files that may be touched, and an environment that is already there."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (root / name).symlink_to(REPOSITORY / name)
+    for folder in ("models", "handlers", "src"):
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.is_file() and path.suffix in (".py", ".yaml", ".txt"):
+                copy = root / path.relative_to(REPOSITORY)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(path.read_bytes())
+                os.utime(copy, (0, 0))
+    (root / "weights").mkdir()
+    os.link((project / "weights" / "demo-resnet50.pth").resolve(), root / "weights" / "demo-resnet50.pth")
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / ".venv" / ".installed").touch()
+    (root / ".venv" / "bin" / "visionserve").write_text(f'#!/bin/sh\nexec {sys.executable} -m visionserve "$@"\n')
+    (root / ".venv" / "bin" / "visionserve").chmod(0o755)
+    make(root, "archive", "MODEL=demo-resnet50")
+    return root
+
+
+def make(root: Path, *words: str) -> str:
+    done = subprocess.run(["make", *words], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def would_build(root: Path) -> set[str]:
+    printed = make(root, "--dry-run", "archive", "MODEL=demo-resnet50")
+    return set(re.findall(r"visionserve (\w+) ", printed))
+
+
+def touch(path: Path, newer_than: Path) -> None:
+    later = newer_than.stat().st_mtime + 10
+    os.utime(path, (later, later))
+
+
+def test_a_second_run_builds_nothing(checkout: Path) -> None:
+    assert (checkout / TARGET).is_file()
+    assert would_build(checkout) == set()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "models/demo/demo-resnet50.yaml",
+        "models/demo/colours.txt",
+        "handlers/image_classifier.py",
+        "src/visionserve/runtime/images.py",
+        "src/visionserve/runtime/engines/eager.py",
+        "weights/demo-resnet50.pth",
+    ],
+)
+def test_what_an_archive_carries_rebuilds_it(changed: str, checkout: Path) -> None:
+    path = checkout / changed
+    before = path.stat().st_mtime
+    touch(path, checkout / TARGET)
+    try:
+        assert "archive" in would_build(checkout)
+    finally:
+        os.utime(path, (before, before))
+
+
+@pytest.mark.parametrize("unrelated", ["models/vgg16.yaml", "src/visionserve/client.py"])
+def test_what_it_does_not_carry_does_not(unrelated: str, checkout: Path) -> None:
+    touch(checkout / unrelated, checkout / TARGET)
+    assert would_build(checkout) == set()
+
+
+def test_make_alone_lists_every_verb() -> None:
+    listed = set(re.findall(r"^  make ([a-z-]+)", make(REPOSITORY), flags=re.MULTILINE))
+    assert {"install", "weights", "archive", "serve", "stop", "status", "predict", "loadtest"} <= listed
+    assert {"loadtest-ui", "demo", "test", "lint", "clean"} <= listed
