@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from visionserve.build import demo
@@ -18,7 +19,6 @@ from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from visionserve.build.package import Packaged
 
@@ -102,7 +102,7 @@ def serving(
             r"ready demo-resnet50 after [\d.]+ s:  curl -T image\.jpg http://127\.0\.0\.1:\d+/pred", line
         )
         yield root, process
-        process.send_signal(signal.SIGKILL)
+        process.terminate()
 
 
 def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str]], tmp_path: Path) -> None:
@@ -148,3 +148,19 @@ def test_a_damaged_archive_is_one_line(content: bytes | None, message: str, tmp_
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert message in done.stderr
+
+
+def test_a_server_that_outlived_its_supervisor_is_found_and_stopped(
+    tmp_path: Path, project: Path, demo_archives: dict[str, Packaged]
+) -> None:
+    (tmp_path / "model_store").symlink_to(project / "model_store")
+    Properties.read(project / "config.properties").on_free_ports().write(tmp_path / "config.properties")
+    with subprocess.Popen([*COMMAND, "serve", "demo-resnet50"], cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    left = json.loads((tmp_path / ".visionserve" / "server.json").read_text())
+    assert run("status", cwd=tmp_path).returncode == 0
+    assert "stopped" in run("stop", cwd=tmp_path).stdout
+    assert not psutil.pid_exists(left["java"]) or psutil.Process(left["java"]).status() == psutil.STATUS_ZOMBIE
+    assert not Path(left["folder"]).exists()

@@ -42,7 +42,7 @@ def serve(
     archives = store.archives(root, models)
     settings = properties.Properties.read(root / properties.FILE)
     with launcher.TorchServe(archives, settings, root / "logs") as server:
-        state.record(root, server.process.pid, settings.inference, settings.management, list(archives))
+        state.record(root, server)
         try:
             for name, seconds in health.wait_until_ready(server, timeout):
                 url = f"{settings.inference}/predictions/{name}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +17,8 @@ from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from visionserve.server.launcher import TorchServe
 
 _FILE = ".visionserve/server.json"
 _STOP_TIMEOUT = 30.0  # seconds
@@ -27,7 +32,9 @@ class Running:
     Attributes:
         pid: The process id of the supervising command.
         started: When that process began, in seconds since the epoch; tells it from a later one of the same id.
-        java: The process id of TorchServe.
+        java: The process id of TorchServe, which leads a session of its own.
+        java_started: When that process began.
+        folder: The server's private folder.
         inference: Base URL of the inference address.
         management: Base URL of the management address.
         models: The served models.
@@ -36,28 +43,38 @@ class Running:
     pid: int
     started: float
     java: int
+    java_started: float
+    folder: str
     inference: str
     management: str
     models: list[str]
 
 
-def record(root: Path, java: int, inference: str, management: str, models: list[str]) -> None:
-    """Write down that this process runs a server for the project at `root`."""
-    me = psutil.Process()
-    running = Running(me.pid, me.create_time(), java, inference, management, models)
+def record(root: Path, server: TorchServe) -> None:
+    """Write down that this process runs `server` for the project at `root`."""
+    me, java = psutil.Process(), psutil.Process(server.process.pid)
+    running = Running(
+        pid=me.pid,
+        started=me.create_time(),
+        java=java.pid,
+        java_started=java.create_time(),
+        folder=str(server.folder),
+        inference=server.properties.inference,
+        management=server.properties.management,
+        models=list(server.archives),
+    )
     path = root / _FILE
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(asdict(running)), encoding="utf-8")
 
 
 def find(root: Path) -> Running | None:
-    """The project's running server, if its process still lives."""
+    """The project's running server: its supervising command lives, or the server outlived it."""
     try:
         running = Running(**json.loads((root / _FILE).read_text(encoding="utf-8")))
-        alive = psutil.Process(running.pid).create_time() == running.started
-    except (OSError, ValueError, TypeError, psutil.Error):
+    except (OSError, ValueError, TypeError):
         return None
-    return running if alive else None
+    return running if _lives(running.pid, running.started) or _lives(running.java, running.java_started) else None
 
 
 def clear(root: Path) -> None:
@@ -68,15 +85,34 @@ def clear(root: Path) -> None:
 def stop(running: Running) -> None:
     """End a server by asking the command that supervises it, and wait until it is gone.
 
+    A server whose supervisor was killed is killed with its workers.
+
     Raises:
         ServerError: It is still there after half a minute.
     """
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(running.pid)
-        process.terminate()
-        end = time.monotonic() + _STOP_TIMEOUT
-        # A process whose parent has not asked for its exit code yet is gone all the same.
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            if time.monotonic() > end:
-                raise ServerError(f"process {running.pid} did not end within {_STOP_TIMEOUT:.0f} s; kill it")
-            time.sleep(_POLL)
+    if _lives(running.pid, running.started):
+        with suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGTERM)
+        _wait_until_gone(running.pid, running.started)
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(running.java, signal.SIGKILL)
+        _wait_until_gone(running.java, running.java_started)
+        shutil.rmtree(running.folder, ignore_errors=True)
+
+
+def _wait_until_gone(pid: int, started: float) -> None:
+    end = time.monotonic() + _STOP_TIMEOUT
+    while _lives(pid, started):
+        if time.monotonic() > end:
+            raise ServerError(f"process {pid} did not end within {_STOP_TIMEOUT:.0f} s; kill it")
+        time.sleep(_POLL)
+
+
+def _lives(pid: int, started: float) -> bool:
+    """Whether that very process runs; one whose parent has not asked for its exit code yet does not."""
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
