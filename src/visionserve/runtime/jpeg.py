@@ -1,0 +1,120 @@
+"""The fast way from a JPEG to the network's input, for what most pictures are: plain 8-bit photographs.
+
+Two things differ from the exact way in `images`. torchvision's decoder and resampling do Pillow's arithmetic in
+another order: on photograph-like pictures a sample in a thousand differs, by 1 of 255. And a photograph at least
+`REDUCED_FROM` times the input's size is decoded at a quarter or an eighth of it by the decoder's inverse cosine
+transform, which is a slightly different low-pass filter: 1.4 of 255 on average, 9 at most, for 2000x1500. In
+exchange it takes half the time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+from torchvision.io import ImageReadMode, decode_jpeg
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from visionserve.runtime.spec import InputSpec
+
+# The shorter side over the size it is resized to. From here on decoding is most of the work.
+REDUCED_FROM = 4
+
+_MODES = {"RGB", "L"}
+_FILTERS = {"bilinear", "bicubic"}
+# EXIF orientations (2.32, tag 274) of pictures stored on their side.
+_ON_SIDE = {5, 6, 7, 8}
+
+
+def takes(image: Image.Image, spec: InputSpec) -> bool:
+    """Whether a picture, opened and not decoded, may go the fast way."""
+    return (
+        image.format == "JPEG"
+        and image.mode in _MODES
+        and spec.interpolation in _FILTERS
+        and spec.crop <= spec.resize <= min(image.size)
+    )
+
+
+def fit(image: Image.Image, data: bytes | bytearray, orientation: int, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Decode, resize and crop.
+
+    Args:
+        image: The picture, opened and not decoded; `takes` said yes.
+        data: Its bytes; not copied when they are a bytearray.
+        orientation: Its EXIF orientation, 1 to 8; the square that is kept is turned, not the whole picture.
+        spec: The transform to follow.
+
+    Returns:
+        uint8 `[crop, crop, 3]`.
+
+    Raises:
+        RuntimeError, OSError: The picture is damaged or cut short.
+    """
+    height, width = _resized(image.height, image.width, spec.resize)
+    top, left = _stored_corner(height, width, spec.crop, orientation)
+    if min(image.size) >= REDUCED_FROM * spec.resize:
+        square = _reduced(image, height, width, top, left, spec)
+    else:
+        buffer = data if isinstance(data, bytearray) else bytearray(data)
+        pixels = decode_jpeg(torch.frombuffer(buffer, dtype=torch.uint8), mode=ImageReadMode.RGB)
+        resized = interpolate(pixels[None], (height, width), mode=spec.interpolation, antialias=True)[0]
+        square = resized[:, top : top + spec.crop, left : left + spec.crop].permute(1, 2, 0).numpy()
+    return _turn(square, orientation)
+
+
+def _reduced(
+    image: Image.Image, height: int, width: int, top: int, left: int, spec: InputSpec
+) -> npt.NDArray[np.uint8]:
+    """Decode no larger than needed, and resize only the square that is kept."""
+    drafted = image.draft("RGB", (width, height))
+    # The decoder rounds sizes up; the box says where the picture lies in what it makes.
+    _, _, right, bottom = drafted[1] if drafted is not None else (0, 0, *image.size)
+    across, down = right / width, bottom / height
+    box = (left * across, top * down, (left + spec.crop) * across, (top + spec.crop) * down)
+    resampling = Image.Resampling[spec.interpolation.upper()]
+    return np.asarray(image.convert("RGB").resize((spec.crop, spec.crop), resampling, box=box))
+
+
+def _resized(height: int, width: int, shorter: int) -> tuple[int, int]:
+    """Torchvision's rule: the shorter side becomes `shorter`, the other keeps the ratio, rounded down."""
+    if width <= height:
+        return int(shorter * height / width), shorter
+    return shorter, int(shorter * width / height)
+
+
+def _stored_corner(height: int, width: int, crop: int, orientation: int) -> tuple[int, int]:
+    """Where torchvision's central square of the upright picture begins in the stored one.
+
+    Its corner is rounded, so the square is up to a pixel off the middle, on the other side in a flipped picture.
+    """
+    on_side = orientation in _ON_SIDE
+    upright_height, upright_width = (width, height) if on_side else (height, width)
+    top, left = round((upright_height - crop) / 2.0), round((upright_width - crop) / 2.0)
+    bottom, right = upright_height - crop - top, upright_width - crop - left
+    corner = {
+        1: (top, left),
+        2: (top, right),
+        3: (bottom, right),
+        4: (bottom, left),
+        5: (left, top),
+        6: (right, top),
+        7: (right, bottom),
+        8: (left, bottom),
+    }
+    return corner[orientation]
+
+
+def _turn(square: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    if orientation in _ON_SIDE:
+        square = square.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        square = square[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        square = square[::-1]
+    return square
