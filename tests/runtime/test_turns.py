@@ -36,7 +36,8 @@ class Holder:
             text=True,
         )
         self.lines: Queue[str] = Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
         assert self.says() == "here"
 
     def _read(self) -> None:
@@ -54,7 +55,9 @@ class Holder:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.reader.join()
+        with self.process:
+            pass
 
 
 def test_a_second_process_computes_when_the_first_is_done(tmp_path: Path) -> None:
