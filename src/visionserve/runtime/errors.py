@@ -3,6 +3,7 @@
 VisionserveError            one clear line for a person; the command line exits with `exit_code`
 ├── SpecError                   a model's YAML
 ├── WeightsError                a checkpoint: missing, damaged, or not for this architecture
+│   └── UntrustedPickle             it holds more than tensors, so reading it would run its code
 ├── LabelsError                 a label file
 ├── GoldenError                 the network does not give the answers it was built with
 └── RequestError            one request; `status` is its HTTP status, `type` names the cause to programs
@@ -29,6 +30,10 @@ class SpecError(VisionserveError):
 
 class WeightsError(VisionserveError):
     """A checkpoint is missing, damaged, untrusted, or does not fit the architecture."""
+
+
+class UntrustedPickle(WeightsError):
+    """A checkpoint holds objects other than tensors, which only running its code could rebuild."""
 
 
 class LabelsError(VisionserveError):
