@@ -1,6 +1,6 @@
 """Weights files as people save them, to one clean state dict on the CPU.
 
-    bytes -> formats.load -> the dict of tensors in it -> wrapper prefixes removed -> checked
+bytes -> formats.load -> the dict of tensors in it -> wrapper prefixes removed -> checked
 """
 
 from __future__ import annotations
@@ -77,6 +77,15 @@ class Checkpoint:
             and floats <= {torch.float32}
         )
 
+    def describe(self) -> str:
+        """What the file is, in a few words."""
+        parts = [self.format if not self.trusted else f"unpickled {self.format}"]
+        parts += [f"'{self.key}'"] if self.key else []
+        parts += [f"{name} {value}" for name, value in self.facts.items() if name == "epoch"]
+        parts += [f"prefix '{self.prefix}' removed"] if self.prefix else []
+        parts += [f"{count} x {dtype}" for dtype, count in self.dtypes.items()]
+        return ", ".join(parts)
+
     def float32(self) -> dict[str, torch.Tensor]:
         """The state dict with every floating-point tensor as float32; those that are already are not copied.
 
@@ -116,7 +125,7 @@ def read(path: Path, key: str | None = None, *, trust_pickle: bool = False) -> C
     state_dict, prefix = _without_prefix(_tensors(path, found))
     _require_real(path, state_dict)
     _require_finite(path, state_dict)
-    facts = dict(_facts(document)) if isinstance(document, dict) else {}
+    facts = dict(_facts(document)) if place and isinstance(document, dict) else {}
     return Checkpoint(path, kind, state_dict, place, prefix, facts, unpickled)
 
 
@@ -134,7 +143,9 @@ def _locate(path: Path, document: object, key: str | None) -> tuple[str, dict[An
     ranked = sorted((_rank(place), place) for place in candidates if place not in averaged)
     if not ranked:
         if averaged:
-            raise WeightsError(f"{path}: holds only averaged weights, at '{averaged[0]}'; ask for them by that key")
+            raise WeightsError(
+                f"{path}: holds only averaged weights, at '{averaged[0]}'; ask for them by that key"
+            )
         keys = ", ".join(printable(str(name), 40) for name in list(document)[:_LISTED]) or "nothing"
         raise WeightsError(f"{path}: holds no state dict of tensors; its keys are {keys}")
     best = [place for rank, place in ranked if rank == ranked[0][0]]

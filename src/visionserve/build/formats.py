@@ -180,7 +180,7 @@ def _refusal(path: Path, classes: list[str], what: str) -> str:
     wants = f"; it wants {shown}{more}" if classes else ""
     return (
         f"{path}: holds {what}{wants}. Save its state dict instead (torch.save(model.state_dict(), FILE)), or,"
-        " if you trust whoever made it, add --trust-pickle to run its code in a separate process and keep the tensors"
+        " if you trust whoever made it, add --trust-pickle: its code runs in a separate process, tensors are kept"
     )
 
 

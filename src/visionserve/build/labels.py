@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from visionserve.runtime.errors import LabelsError
 
@@ -11,21 +12,44 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_FORMS = 'one label a line, {"0": "cat"}, {"0": ["n02123045", "cat"]} or ["cat"]'
+
 
 def read(path: Path) -> list[str]:
-    """The labels of a file with one label a line.
+    """The labels of a file, in class order.
+
+    A `.json` file is TorchServe's `index_to_name.json` in either of its forms, class index to name or to WordNet
+    id and name, or a list; any other has one label a line.
 
     Raises:
-        LabelsError: The file cannot be read or holds no label.
+        LabelsError: The file cannot be read, is none of these, or leaves a class without a label.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError(f"{path}: cannot be read as labels: {error}") from error
-    labels = [line.strip() for line in lines if line.strip()]
+    if path.suffix.lower() == ".json":
+        labels = _from_json(path, text)
+    else:
+        labels = [line.strip() for line in text.splitlines() if line.strip()]
     if not labels:
-        raise LabelsError(f"{path}: holds no labels; write one a line")
+        raise LabelsError(f"{path}: holds no labels; write {_FORMS}")
     return labels
+
+
+def require_count(labels: Sequence[str], classes: int, source: str) -> None:
+    """Refuse labels that are not as many as the head's classes.
+
+    Args:
+        labels: The labels.
+        classes: The head's class count.
+        source: Where the labels are from, for the message.
+
+    Raises:
+        LabelsError: Names both counts.
+    """
+    if len(labels) != classes:
+        raise LabelsError(f"{source}: {len(labels)} labels, but the weights' head has {classes} classes")
 
 
 def distinct(labels: Sequence[str]) -> list[str]:
@@ -34,5 +58,35 @@ def distinct(labels: Sequence[str]) -> list[str]:
     ImageNet has two classes "crane" and two "maillot"; an answer is a mapping of label to probability, so one
     of each would be lost.
     """
-    counts = Counter(labels)
-    return [f"{label} ({index})" if counts[label] > 1 else label for index, label in enumerate(labels)]
+    told_apart = list(labels)
+    while len(set(told_apart)) < len(told_apart):
+        counts = Counter(told_apart)
+        told_apart = [f"{label} ({i})" if counts[label] > 1 else label for i, label in enumerate(told_apart)]
+    return told_apart
+
+
+def _from_json(path: Path, text: str) -> list[str]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise LabelsError(f"{path}: is not JSON: {error}") from error
+    if isinstance(document, list):
+        return [_name(path, index, value) for index, value in enumerate(document)]
+    if not isinstance(document, dict):
+        raise LabelsError(f"{path}: holds a {type(document).__name__}; write {_FORMS}")
+    names = {key: value for key, value in document.items() if key.isdecimal()}
+    if len(names) < len(document):
+        other = next(key for key in document if key not in names)
+        raise LabelsError(f"{path}: key '{other}' is no class index; write {_FORMS}")
+    by_index = {int(key): value for key, value in names.items()}
+    missing = next((index for index in range(len(document)) if index not in by_index), None)
+    if missing is not None:
+        raise LabelsError(f"{path}: class {missing} has no label, though there are {len(document)} entries")
+    return [_name(path, index, by_index[index]) for index in range(len(by_index))]
+
+
+def _name(path: Path, index: int, value: Any) -> str:
+    name = value[-1] if isinstance(value, list) and len(value) == 2 else value
+    if not isinstance(name, str) or not name.strip():
+        raise LabelsError(f"{path}: class {index} is {value!r}; write {_FORMS}")
+    return name.strip()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +18,18 @@ import torchvision
 import yaml
 
 import visionserve
-from visionserve.build import archive, checkpoints, labels, weights
+from visionserve.build import architectures, archive, checkpoints, conversion, labels, sources, weights
 from visionserve.runtime import golden, network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.classifier import Classifier
 from visionserve.runtime.errors import LabelsError
+from visionserve.runtime.spec import InputChanges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from visionserve.build.architectures import Fitted
+    from visionserve.build.checkpoints import Checkpoint
     from visionserve.build.weights import Found
     from visionserve.runtime.spec import HandlerSpec, ModelSpec
 
@@ -40,17 +44,23 @@ class Packaged:
     Attributes:
         archive: The file, its size and digest.
         inputs: Every file it was built from.
+        weights: The weights file and what it was found to be.
+        notes: What was chosen or taken for granted, for the user to judge.
         device: Where the golden answers were computed.
         golden: The name of the first golden picture, its label and that label's probability.
     """
 
     archive: archive.Written
     inputs: tuple[Path, ...]
+    weights: str
+    notes: tuple[str, ...]
     device: str
     golden: tuple[str, str, float]
 
 
-def package(root: Path, spec: ModelSpec, source: Path, weights_path: Path | None = None) -> Packaged:
+def package(
+    root: Path, spec: ModelSpec, source: Path, weights_path: Path | None = None, *, trust_pickle: bool = False
+) -> Packaged:
     """Build `model_store/NAME.mar` from the project at `root`.
 
     Args:
@@ -58,61 +68,91 @@ def package(root: Path, spec: ModelSpec, source: Path, weights_path: Path | None
         spec: The model.
         source: The YAML file that describes it.
         weights_path: A weights file to take instead of the one the spec asks for.
+        trust_pickle: Unpickle weights that hold more than tensors; what is served never needs it.
 
     Raises:
         VisionserveError: The weights are missing, damaged or not this architecture's, or the labels do not
             match; nothing is written.
     """
     found = weights.find(root, spec.name, spec.handler, weights_path)
-    state_dict = checkpoints.read(found.path)
-    names = class_labels(root, spec.handler, found)
-    carried = dataclasses.replace(
-        spec.handler,
-        weights=found.path.name,
-        sha256=found.sha256,
-        labels=LABELS_FILE,
-        input=weights.transform(spec.handler),
-    )
-    served = dataclasses.replace(spec, handler=carried)
+    checkpoint = checkpoints.read(found.path, spec.handler.weights_key, trust_pickle=trust_pickle)
+    transform = weights.transform(spec.handler, found.entry)
+    architecture = spec.handler.architecture
+    options = {**architectures.options(architecture, transform.crop), **spec.handler.options}
     device = network.best_device()
-    net = network.load(carried.architecture, state_dict, len(names), device)
-    answers = golden.record(
-        [picture.name for picture in golden.pictures()],
-        Classifier(served, names, net, device).golden_probabilities(),
-    )
-    runtime = runtime_files()
-    members = {
-        archive.HANDLER_FILE: (root / HANDLER).read_bytes(),
-        CONFIG_FILE: yaml.safe_dump(served.to_mapping(), sort_keys=True).encode(),
-        LABELS_FILE: _json(names),
-        GOLDEN_FILE: _json(golden.to_json(answers)),
-        PROVENANCE_FILE: _json(_provenance(found, device.type)),
-        **{name: path.read_bytes() for name, path in runtime.items()},
-    }
-    written = archive.write(root / STORE / f"{spec.name}.mar", spec.name, found, members)
+    with sources.importable(root), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
+        fitted = architectures.fit(architecture, options, checkpoint.float32())
+        names = class_labels(root, spec.handler, found, fitted.classes)
+        untouched = checkpoint.is_plain and fitted.unchanged
+        carried_file = found if untouched else _clean(fitted, found, Path(scratch) / f"{spec.name}.pth")
+        carried = dataclasses.replace(
+            spec.handler,
+            options=options,
+            weights=carried_file.path.name,
+            weights_key=None,
+            sha256=carried_file.sha256,
+            labels=LABELS_FILE,
+            input=InputChanges(**dataclasses.asdict(transform)),
+        )
+        served = dataclasses.replace(spec, handler=carried)
+        net = network.load(carried, fitted.state_dict, fitted.classes, device)
+        answers = golden.record(
+            [picture.name for picture in golden.pictures()],
+            Classifier(served, names, net, device).golden_probabilities(),
+        )
+        own = sources.files(root, architecture) if network.is_custom(architecture) else {}
+        files = {**own, **runtime_files()}
+        members = {
+            **{name: path.read_bytes() for name, path in files.items()},
+            archive.HANDLER_FILE: (root / HANDLER).read_bytes(),
+            CONFIG_FILE: yaml.safe_dump(served.to_mapping(), sort_keys=True).encode(),
+            LABELS_FILE: _json(names),
+            GOLDEN_FILE: _json(golden.to_json(answers)),
+            PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type)),
+        }
+        written = archive.write(root / STORE / f"{spec.name}.mar", spec.name, carried_file, members)
     label_file = [root / spec.handler.labels] if spec.handler.labels else []
     index, probability = answers[0].top[0]
     return Packaged(
         archive=written,
-        inputs=(source, found.path, root / HANDLER, *label_file, *runtime.values()),
+        inputs=(source, found.path, root / HANDLER, *label_file, *files.values()),
+        weights=f"{found.path}: {checkpoint.describe()}",
+        notes=tuple(note for note in (found.note, fitted.note) if note),
         device=str(device),
         golden=(answers[0].picture, names[index], probability),
     )
 
 
-def class_labels(root: Path, spec: HandlerSpec, found: Found) -> list[str]:
+def class_labels(root: Path, spec: HandlerSpec, found: Found, classes: int) -> list[str]:
     """One distinct label per class: the spec's file, or the categories that torchvision's entry brings.
 
+    Args:
+        root: The project's folder.
+        spec: The model.
+        found: Its weights.
+        classes: The class count of their head.
+
     Raises:
-        LabelsError: The weights are a file of one's own and the spec names no labels.
+        LabelsError: The labels are not as many as the classes, or the spec names none for weights of one's own.
     """
     if spec.labels is not None:
-        return labels.distinct(labels.read(root / spec.labels))
-    if weights.names_entry(spec):
-        return labels.distinct(weights.entry(spec).meta["categories"])
-    raise LabelsError(
-        f"{found.path.name} is no torchvision entry, so its classes have no names: add 'labels: FILE' to handler"
-    )
+        path = root / spec.labels
+        names, source = labels.read(path), str(path)
+    elif found.entry is not None:
+        names, source = list(found.entry.meta["categories"]), str(found.entry)
+    else:
+        raise LabelsError(
+            f"{found.path.name} is no torchvision entry, so its {classes} classes have no names"
+            ": add 'labels: FILE' to handler"
+        )
+    labels.require_count(names, classes, source)
+    return labels.distinct(names)
+
+
+def _clean(fitted: Fitted, found: Found, target: Path) -> Found:
+    """The weights written anew, as the worker loads them; their origin stays that of the file they came from."""
+    path = conversion.write(fitted.state_dict, target)
+    return dataclasses.replace(found, path=path, sha256=weights.digest(path))
 
 
 def runtime_files() -> dict[str, Path]:
@@ -122,9 +162,18 @@ def runtime_files() -> dict[str, Path]:
     return {str(Path("visionserve") / path.relative_to(package_folder)): path for path in files}
 
 
-def _provenance(found: Found, device: str) -> dict[str, object]:
+def _provenance(found: Found, checkpoint: Checkpoint, device: str) -> dict[str, object]:
     return {
-        "weights": {"origin": found.origin, "file": found.path.name, "sha256": found.sha256},
+        "weights": {
+            "origin": found.origin,
+            "file": found.path.name,
+            "sha256": found.sha256,
+            "format": checkpoint.format,
+            "key": checkpoint.key,
+            "prefix": checkpoint.prefix,
+            "dtypes": checkpoint.dtypes,
+            "unpickled": checkpoint.trusted,
+        },
         "device": device,
         "versions": {module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
     }

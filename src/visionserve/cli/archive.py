@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from visionserve.cli.console import Root, output
+from visionserve.cli.console import Root, TrustPickle, errors, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ def add_commands(app: typer.Typer) -> None:
 def archive(
     models: Annotated[list[str] | None, typer.Argument(help="Model names; every models/*.yaml without.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A weights file to take instead of the model's.")] = None,
+    trust_pickle: TrustPickle = False,
     make_rules: Annotated[
         bool, typer.Option("--make-rules", help="Also write what each archive depends on, for make.")
     ] = False,
@@ -37,17 +39,20 @@ def archive(
         raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
     for name in names:
         source = catalog.find(root, name)
-        built = package(root, catalog.read(source), source, weights)
+        built = package(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
         if make_rules:
             _write_make_rules(built.archive.path, built.inputs)
         picture, label, probability = built.golden
         output.print(
             f"{built.archive.path}: {built.archive.size / _MEBIBYTE:.1f} MiB, built on {built.device}\n"
             f"  SHA-256  {built.archive.sha256}\n"
+            f"  weights  {built.weights}\n"
             f"  golden   {picture} is '{label}' with {probability:.4f}",
             soft_wrap=True,
             highlight=False,
         )
+        for note in built.notes:
+            errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
 
 
 def _write_make_rules(target: Path, inputs: Sequence[Path]) -> None:

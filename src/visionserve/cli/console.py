@@ -21,3 +21,11 @@ Root = Annotated[
         exists=True,
     ),
 ]
+
+TrustPickle = Annotated[
+    bool,
+    typer.Option(
+        "--trust-pickle",
+        help="Unpickle weights that hold more than tensors: their code runs in a process of its own.",
+    ),
+]

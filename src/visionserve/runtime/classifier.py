@@ -39,10 +39,11 @@ class Classifier:
     def __init__(self, spec: ModelSpec, labels: Sequence[str], net: torch.nn.Module, device: torch.device):
         if spec.handler.input is None:
             raise SpecError(f"model {spec.name}: handler.input is missing; build the archive again")
+        transform = spec.handler.input.complete()
         self.device = device
         self.labels = tuple(labels)
         self._spec = spec
-        self._input = spec.handler.input
+        self._input = transform
         self._engine = engines.make(spec.handler, net, self._input, device)
 
     @classmethod
@@ -66,7 +67,7 @@ class Classifier:
         torch.set_num_threads(cores.threads(spec.min_workers))
         labels = archive.read_labels(folder)
         state_dict = network.read_weights(folder / spec.handler.weights)
-        net = network.load(spec.handler.architecture, state_dict, len(labels), device)
+        net = network.load(spec.handler, state_dict, len(labels), device)
         classifier = cls(spec, labels, net, device)
         classifier.warm_up()
         classifier.prove(archive.read_golden(folder))

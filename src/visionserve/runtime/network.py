@@ -5,18 +5,21 @@ The builder's scripts and the server's worker load through this one function.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torchvision
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from visionserve.runtime.errors import SpecError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from torch import nn
+    from visionserve.runtime.spec import HandlerSpec
 
 
 def best_device() -> torch.device:
@@ -24,44 +27,84 @@ def best_device() -> torch.device:
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def build(architecture: str, classes: int) -> nn.Module:
-    """A torchvision classifier with its parameters on the meta device: shapes without memory or initialisation.
+def names() -> list[str]:
+    """Every torchvision classifier."""
+    return [str(name) for name in torchvision.models.list_models(module=torchvision.models)]
+
+
+def is_custom(architecture: str) -> bool:
+    """Whether an architecture is a function of one's own, `package.module:function`."""
+    return ":" in architecture
+
+
+def build(architecture: str, classes: int, options: Mapping[str, Any]) -> nn.Module:
+    """A classifier without weights.
+
+    The parameters of a torchvision classifier are on the meta device: shapes without memory or initialisation.
+    Its buffers are real, for some are computed when it is built and are in no state dict.
+
+    Args:
+        architecture: A torchvision classifier's name or `package.module:function`.
+        classes: The classes of its head.
+        options: Further arguments of its constructor.
 
     Raises:
-        SpecError: torchvision has no classifier of that name.
+        SpecError: There is no such architecture, or it does not take these options.
     """
-    names = torchvision.models.list_models(module=torchvision.models)
-    if architecture not in names:
-        raise SpecError(f"torchvision has no classifier '{architecture}'; it has {', '.join(names)}")
-    with torch.device("meta"):
-        network: nn.Module = torchvision.models.get_model(architecture, weights=None, num_classes=classes)
+    construct = _custom(architecture) if is_custom(architecture) else _torchvision(architecture)
+    try:
+        network = construct(num_classes=classes, **options)
+    except SpecError:
+        raise
+    except Exception as error:  # constructors complain in their own ways, asserts among them
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise SpecError(
+            f"{architecture} cannot be built with {given or 'no options'}: {_first_line(error)}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise SpecError(f"{architecture} made a {type(network).__name__}; it must return a torch.nn.Module")
     return network
 
 
 def load(
-    architecture: str, state_dict: Mapping[str, torch.Tensor], classes: int, device: torch.device
+    spec: HandlerSpec, state_dict: Mapping[str, torch.Tensor], classes: int, device: torch.device
 ) -> nn.Module:
     """A network ready to answer: every weight set, on `device`, in eval mode.
 
     Args:
-        architecture: A torchvision classifier's name.
+        spec: Its architecture and options.
         state_dict: float32 tensors, one for every parameter and buffer of the network.
         classes: The number of classes of its head.
         device: Where it is to run.
 
     Raises:
-        SpecError: torchvision has no such classifier.
+        SpecError: There is no such architecture, or it does not take these options.
         WeightsError: The state dict is not this network's; names the first missing, unexpected or misshapen key.
     """
-    network = build(architecture, classes)
-    _require_same_keys(network.state_dict(), state_dict, architecture)
-    network.load_state_dict(dict(state_dict), strict=True, assign=True)
+    network = build(spec.architecture, classes, spec.options)
+    wanted = network.state_dict()
+    require_same_shapes(_shapes(wanted), _shapes(state_dict), spec.architecture)
+    given = dict(state_dict)
+    # Without it modules take the state dict for one of their first version, and MNASNet then rebuilds its stem.
+    current = type(wanted)(given)
+    current._metadata = wanted._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(current, strict=True, assign=True)
     return network.requires_grad_(False).to(device).eval()
 
 
-def _require_same_keys(
-    wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor], architecture: str
+def require_same_shapes(
+    wanted: Mapping[str, torch.Size], given: Mapping[str, torch.Size], architecture: str
 ) -> None:
+    """Refuse a state dict that is not one of this network.
+
+    Args:
+        wanted: The shapes of the network's own state dict, by name.
+        given: Those of the one to load.
+        architecture: The network's name, for the message.
+
+    Raises:
+        WeightsError: Names the first missing, unexpected or misshapen key.
+    """
     missing = [key for key in wanted if key not in given]
     unexpected = [key for key in given if key not in wanted]
     if missing or unexpected:
@@ -71,12 +114,16 @@ def _require_same_keys(
             if keys
         ]
         raise WeightsError(f"the weights are not those of {architecture}: keys {'; '.join(parts)}")
-    for key, tensor in wanted.items():
-        if tensor.shape != given[key].shape:
+    for key, shape in wanted.items():
+        if shape != given[key]:
             raise WeightsError(
-                f"the weights are not those of this {architecture}: '{key}' has shape {list(given[key].shape)}"
-                f", the network wants {list(tensor.shape)}"
+                f"the weights are not those of this {architecture}: '{key}' has shape {list(given[key])}"
+                f", the network wants {list(shape)}"
             )
+
+
+def _shapes(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state_dict.items()}
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -90,6 +137,42 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise WeightsError(f"{path.name} cannot be read as weights: {_first_line(error)}") from error
     return state_dict
+
+
+def _torchvision(architecture: str) -> Callable[..., Any]:
+    if architecture not in names():
+        raise SpecError(
+            f"torchvision has no classifier '{architecture}'; it has {', '.join(names())}"
+            "; one of your own is named 'package.module:function'"
+        )
+
+    def construct(**arguments: Any) -> Any:
+        # torch.device("meta") would also take the numbers that RegNet computes its widths from.
+        hook = register_module_parameter_registration_hook(_without_values)
+        try:
+            return torchvision.models.get_model(architecture, weights=None, **arguments)
+        finally:
+            hook.remove()
+
+    return construct
+
+
+def _without_values(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> Any:
+    return None if parameter is None else nn.Parameter(parameter.to("meta"), requires_grad=False)
+
+
+def _custom(architecture: str) -> Callable[..., Any]:
+    module_name, _, function_name = architecture.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise SpecError(
+            f"architecture '{architecture}': {error}; it is imported from the project's folder"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise SpecError(f"architecture '{architecture}': module {module_name} has no function '{function_name}'")
+    return function  # type: ignore[no-any-return]
 
 
 def _first_line(error: Exception) -> str:

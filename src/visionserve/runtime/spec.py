@@ -57,15 +57,51 @@ class InputSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputChanges:
+    """What a YAML changes in the transform that its weights bring; see `InputSpec` for the fields.
+
+    In an archive every field is set, so the worker asks nobody else.
+    """
+
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: Interpolation | None = None
+    antialias: bool | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        # Stand-ins for what is not changed, so that the values that are get the checks of a whole transform.
+        InputSpec(**{"resize": 1, "crop": 1, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **self.given()})
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are set."""
+        return {f.name: value for f in dataclasses.fields(self) if (value := getattr(self, f.name)) is not None}
+
+    def complete(self) -> InputSpec:
+        """The transform, when nothing is left to be brought by the weights.
+
+        Raises:
+            SpecError: A field that has no default is not set.
+        """
+        missing = [name for name in ("resize", "crop", "mean", "std") if getattr(self, name) is None]
+        _check(not missing, f"handler.input has no {', '.join(missing)}, and the weights bring no transform")
+        return InputSpec(**self.given())
+
+
+@dataclass(frozen=True, kw_only=True)
 class HandlerSpec:
     """The section of the YAML that is ours.
 
     Attributes:
-        architecture: A torchvision classifier's name, as `torchvision.models.list_models` gives it.
-        weights: A torchvision weights entry (`IMAGENET1K_V2`), a file, or nothing for the default entry.
+        architecture: A torchvision classifier's name, as `torchvision.models.list_models` gives it, or
+            `package.module:function`, called as `function(num_classes=N, **options)`.
+        options: Further arguments of the architecture's constructor.
+        weights: A torchvision weights entry (`IMAGENET1K_V2`), a file, or nothing for what is there.
+        weights_key: Where in the weights file the state dict is (`model_ema`); found by itself if not given.
         sha256: The digest the weights file must have, in hexadecimal.
         labels: A file with one label per class; without it the weights entry's categories.
-        input: The transform; without it the weights entry's own.
+        input: What to change in the transform that the weights bring.
         engine: What runs the network.
         precision: The number format it runs in.
         top_k: How many classes an answer holds; all of them when the network has fewer.
@@ -73,10 +109,12 @@ class HandlerSpec:
     """
 
     architecture: str
+    options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
+    weights_key: str | None = None
     sha256: str | None = None
     labels: str | None = None
-    input: InputSpec | None = None
+    input: InputChanges | None = None
     engine: EngineName = "eager"
     precision: Precision = "fp32"
     top_k: int = 5
@@ -189,7 +227,8 @@ def _read(cls: type[_T], mapping: Mapping[str, Any], path: str, **given: Any) ->
             raise SpecError(f"unknown key '{path}{key}'{hint}; allowed: {', '.join(sorted(fields))}")
         values[fields[key].name] = _convert(types_of[fields[key].name], value, f"{path}{key}")
     for key, spec_field in fields.items():
-        if spec_field.default is dataclasses.MISSING and spec_field.name not in values:
+        required = spec_field.default is spec_field.default_factory is dataclasses.MISSING
+        if required and spec_field.name not in values:
             raise SpecError(f"key '{path}{key}' is missing")
     return cls(**values)
 
@@ -207,6 +246,10 @@ def _convert(wanted: Any, value: Any, path: str) -> Any:
         if isinstance(value, dict):
             return _read(typing.cast("type[Any]", wanted), value, f"{path}.")
         raise SpecError(f"{path} is {value!r}: it must be a mapping of keys to values")
+    if origin is dict:
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return dict(value)
+        raise SpecError(f"{path} is {value!r}: it must be a mapping of names to values")
     if origin is tuple:
         inner, length = args[0], None if args[-1] is Ellipsis else len(args)
         if isinstance(value, (list, tuple)) and length in (None, len(value)):
@@ -231,4 +274,4 @@ def _write(spec: Any) -> dict[str, Any]:
         for f in dataclasses.fields(spec)
         if f.metadata.get("yaml", True)
     }
-    return {key: value for key, value in values.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None and value != {}}
