@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torchvision
 
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # A class count that is no other dimension of any network: where it turns up in a shape is the head.
 _PROBE = 1013
@@ -31,6 +32,10 @@ _RENAMED = (
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 _COUNTER = ".num_batches_tracked"
 _SUGGESTED = 4
+_IMAGENET = 1000  # classes
+
+# The endings of what a state dict holds besides trained numbers.
+UNTRAINED = ("running_mean", "running_var", _COUNTER, "relative_position_index", "relative_coords_table")
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,15 @@ def fit(architecture: str, arguments: Mapping[str, Any], state_dict: Mapping[str
 
 def candidates(state_dict: Mapping[str, torch.Tensor]) -> list[Candidate]:
     """Every torchvision classifier that has the names and shapes of this state dict, with its class count."""
+    likely = _of_size(state_dict)
+    return _candidates(likely, state_dict) or _candidates(
+        [name for name in network.names() if name not in likely], state_dict
+    )
+
+
+def _candidates(names: Sequence[str], state_dict: Mapping[str, torch.Tensor]) -> list[Candidate]:
     found = []
-    for name in network.names():
+    for name in names:
         side = _image_side(state_dict) if name.startswith("vit_") else None
         try:
             fitted = _fit(name, _torchvision_shapes(name, side), state_dict)
@@ -119,6 +131,25 @@ def candidates(state_dict: Mapping[str, torch.Tensor]) -> list[Candidate]:
             continue
         found.append(Candidate(name, fitted.classes))
     return found
+
+
+def _of_size(state_dict: Mapping[str, torch.Tensor]) -> list[str]:
+    """The architectures with as many parameters as this state dict outside its last layer.
+
+    torchvision publishes the counts, so only these few need to be built; where it counts differently, none is.
+    """
+    trained = {name: tensor for name, tensor in state_dict.items() if not name.endswith(UNTRAINED)}
+    head = next((name for name in reversed(trained) if trained[name].dim() > 1), None)
+    if head is None:
+        return []
+    bias = head.removesuffix("weight") + "bias" in trained
+    per_class = trained[head].numel() // max(trained[head].shape[0], 1) + bias
+    body = sum(tensor.numel() for tensor in trained.values()) - trained[head].shape[0] * per_class
+    return [
+        name
+        for name in network.names()
+        if body == torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"] - _IMAGENET * per_class
+    ]
 
 
 def _fit(architecture: str, shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, torch.Tensor]) -> Fitted:

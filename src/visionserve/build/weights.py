@@ -158,6 +158,11 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
     return Found(path, sha256, str(brought or path.name), brought, note)
 
 
+def are_here(root: Path, name: str, spec: HandlerSpec) -> bool:
+    """Whether `find` would find a file, be it the right one or not."""
+    return any(path.exists() for path, _ in _places(root, name, spec, None))
+
+
 def digest_in_name(path: Path) -> str | None:
     """The digits of a SHA-256 that a file name such as `resnet50-11ad3fa6.pth` ends in."""
     match = _DIGEST_IN_NAME.search(path.name)
