@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torchvision
 
+from visionserve.build.checkpoints import UNTRAINED
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 
@@ -33,9 +34,6 @@ _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 _COUNTER = ".num_batches_tracked"
 _SUGGESTED = 4
 _IMAGENET = 1000  # classes
-
-# The endings of what a state dict holds besides trained numbers.
-UNTRAINED = ("running_mean", "running_var", _COUNTER, "relative_position_index", "relative_coords_table")
 
 
 @dataclass(frozen=True)

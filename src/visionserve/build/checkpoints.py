@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+# The endings of what a state dict holds besides trained numbers.
+UNTRAINED = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "relative_position_index",
+    "relative_coords_table",
+)
+
 # Where training scripts put the state dict, most usual first.
 _KEYS = ("model_state_dict", "state_dict", "model", "net")
 _DEPTH = 2
@@ -26,7 +35,6 @@ _DEPTH = 2
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 # The one entry of torch.optim.swa_utils.AveragedModel (torchvision's EMA) that is no weight.
 _AVERAGED = "n_averaged"
-_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 _LISTED = 5
 
 
@@ -58,7 +66,7 @@ class Checkpoint:
         return sum(
             tensor.numel()
             for name, tensor in self.state_dict.items()
-            if tensor.is_floating_point() and not name.endswith(_BUFFERS)
+            if tensor.is_floating_point() and not name.endswith(UNTRAINED)
         )
 
     @property

@@ -10,7 +10,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import PIL
 import torch
@@ -22,7 +22,7 @@ from visionserve.build import architectures, archive, checkpoints, conversion, l
 from visionserve.runtime import golden, network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.classifier import Classifier
-from visionserve.runtime.errors import LabelsError
+from visionserve.runtime.errors import LabelsError, WeightsError
 from visionserve.runtime.spec import InputChanges
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from visionserve.build.architectures import Fitted
     from visionserve.build.checkpoints import Checkpoint
     from visionserve.build.weights import Found
-    from visionserve.runtime.spec import HandlerSpec, ModelSpec
+    from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
 
 STORE = "model_store"
 HANDLER = Path("handlers") / "image_classifier.py"
@@ -84,22 +84,10 @@ def package(
         fitted = architectures.fit(architecture, options, checkpoint.float32())
         names = class_labels(root, spec.handler, found, fitted.classes)
         untouched = checkpoint.is_plain and fitted.unchanged
-        carried_file = found if untouched else _clean(fitted, found, Path(scratch) / f"{spec.name}.pth")
-        carried = dataclasses.replace(
-            spec.handler,
-            options=options,
-            weights=carried_file.path.name,
-            weights_key=None,
-            sha256=carried_file.sha256,
-            labels=LABELS_FILE,
-            input=InputChanges(**dataclasses.asdict(transform)),
-        )
-        served = dataclasses.replace(spec, handler=carried)
-        net = network.load(carried, fitted.state_dict, fitted.classes, device)
-        answers = golden.record(
-            [picture.name for picture in golden.pictures()],
-            Classifier(served, names, net, device).golden_probabilities(),
-        )
+        carried = found if untouched else _clean(fitted, found, Path(scratch) / f"{spec.name}.pth")
+        served = _resolved(spec, carried, options, transform)
+        net = network.load(served.handler, fitted.state_dict, fitted.classes, device)
+        answers = _golden_answers(Classifier(served, names, net, device), found)
         own = sources.files(root, architecture) if network.is_custom(architecture) else {}
         files = {**own, **runtime_files()}
         members = {
@@ -110,7 +98,7 @@ def package(
             GOLDEN_FILE: _json(golden.to_json(answers)),
             PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type)),
         }
-        written = archive.write(root / STORE / f"{spec.name}.mar", spec.name, carried_file, members)
+        written = archive.write(root / STORE / f"{spec.name}.mar", spec.name, carried, members)
     label_file = [root / spec.handler.labels] if spec.handler.labels else []
     index, probability = answers[0].top[0]
     return Packaged(
@@ -147,6 +135,27 @@ def class_labels(root: Path, spec: HandlerSpec, found: Found, classes: int) -> l
         )
     labels.require_count(names, classes, source)
     return labels.distinct(names)
+
+
+def _resolved(spec: ModelSpec, carried: Found, options: dict[str, Any], transform: InputSpec) -> ModelSpec:
+    """The spec as it travels in the archive: nothing is left to be found or to follow from anything else."""
+    handler = dataclasses.replace(
+        spec.handler,
+        options=options,
+        weights=carried.path.name,
+        weights_key=None,
+        sha256=carried.sha256,
+        labels=LABELS_FILE,
+        input=InputChanges(**dataclasses.asdict(transform)),
+    )
+    return dataclasses.replace(spec, handler=handler)
+
+
+def _golden_answers(classifier: Classifier, found: Found) -> list[golden.GoldenAnswer]:
+    probabilities = classifier.golden_probabilities()
+    if not torch.isfinite(probabilities).all():
+        raise WeightsError(f"{found.path}: the network answers a golden picture with NaN; take an earlier checkpoint")
+    return golden.record([picture.name for picture in golden.pictures()], probabilities)
 
 
 def _clean(fitted: Fitted, found: Found, target: Path) -> Found:

@@ -85,7 +85,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     """The parameters and buffers of a scripted or traced module, by the names they had in it.
 
     Raises:
-        WeightsError: The module is frozen or quantised, so its parameters are constants of its code.
+        WeightsError: The module has no parameters of its own: freezing made them constants of its code.
         Exception: The file is damaged; of whatever kind the damage provokes.
     """
     with zipfile.ZipFile(path) as archive:
@@ -95,7 +95,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         tensors = dict(_walk(module, "", set()))
     if not tensors:
         raise WeightsError(
-            f"{path}: is a frozen TorchScript module, whose parameters became constants of its code;"
+            f"{path}: is a TorchScript module that is frozen or packs its own state: its parameters have no names;"
             " use the file it was made from"
         )
     return tensors

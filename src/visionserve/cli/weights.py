@@ -70,6 +70,7 @@ def inspect(
         _print_json(dataclasses.asdict(found))
         return
     table = Table("", "", show_header=False, title=escape(str(file)), title_justify="left")
+    table.columns[1].overflow = "fold"
     table.add_row("format", found.format + (" (unpickled)" if found.unpickled else ""))
     table.add_row("size", f"{found.size} bytes")
     table.add_row("SHA-256", found.sha256)
