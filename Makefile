@@ -18,10 +18,10 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test lint clean
+.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test test-forms test-architectures lint clean
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv and install everything into it, Java included
 
@@ -53,6 +53,12 @@ demo: $(STORE)/demo-resnet50.mar ## see it work: demo weights, archive, server, 
 
 test: $(INSTALLED) ## run the whole test suite, real TorchServe included
 	$(BIN)/python -m pytest
+
+test-forms: $(INSTALLED) ## every form of weights file x ResNet-50 and VGG-16, file to answer
+	$(BIN)/python -m pytest tests/build/test_forms.py -m "slow or not slow" --durations=0
+
+test-architectures: $(INSTALLED) ## every torchvision classifier from random weights to a proven archive, with times
+	$(BIN)/python -m pytest tests/build/test_architectures.py -m "slow or not slow" -k golden_pictures --quiet
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Tensors = Mapping[str, torch.Tensor]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 import zipfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -19,6 +19,9 @@ from visionserve.runtime import network
 from visionserve.runtime.classifier import Classifier
 from visionserve.runtime.errors import SpecError, WeightsError
 from visionserve.runtime.spec import HandlerSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLASSES = 5
 # One of each family that is small; the others are behind `make test-architectures`.
@@ -99,7 +102,7 @@ def test_old_files_without_batch_counters_load() -> None:
 @pytest.mark.parametrize(
     ("architecture", "pattern", "old"),
     [
-        # The names in torchvision's own files: see `_load_state_dict` in densenet.py, `MLPBlock` in vision_transformer.
+        # Names in torchvision's own files: `_load_state_dict` in densenet.py, `MLPBlock` in vision_transformer.
         ("densenet121", r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2."),
         ("vit_b_16", r"\.mlp\.0\.", ".mlp.linear_1."),
         ("vit_b_16", r"\.mlp\.3\.", ".mlp.linear_2."),
@@ -217,4 +220,4 @@ def test_every_classifier_passes_its_golden_pictures(
     start = time.perf_counter()
     prove(architecture, project, tmp_path)
     with capsys.disabled():
-        print(f"  {architecture:22} {time.perf_counter() - start:6.1f} s", end="", flush=True)
+        sys.stdout.write(f"{architecture:20} {time.perf_counter() - start:6.1f} s\n")

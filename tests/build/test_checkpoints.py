@@ -9,8 +9,7 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import safetensors.torch
@@ -23,6 +22,10 @@ from torch import nn
 
 from visionserve.build import checkpoints
 from visionserve.runtime.errors import UntrustedPickle, WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +144,7 @@ def write_zip(path: Path) -> None:
         archive.writestr("a/readme.txt", "hello")
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), r"is empty \(0 bytes\)"),
     "truncated": (write_truncated, r"truncated or damaged zip file \(\d+ bytes\); copy or download it again"),
     "truncated legacy": (write_truncated_legacy, r"damaged torch\.save \(legacy\) file"),

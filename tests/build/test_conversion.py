@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,6 +12,9 @@ from tests.build.conftest import FORMS
 
 from visionserve.build import checkpoints, conversion, weights
 from visionserve.runtime.errors import WeightsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TENSORS = {
     "half": torch.randn(3, 4).half(),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import io
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -21,9 +20,14 @@ from tests.build.conftest import FORMS, Form
 from torch import nn
 
 from visionserve.build import catalog, conversion, demo, package
-from visionserve.build.package import Packaged
 from visionserve.runtime.errors import LabelsError, SpecError, UntrustedPickle, VisionserveError, WeightsError
-from visionserve.runtime.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from visionserve.build.package import Packaged
+    from visionserve.runtime.spec import ModelSpec
 
 LABELS = list(demo.HUES)
 # VGG-16 is half a gigabyte a form: these few always, the others behind `make test-forms`.
@@ -84,9 +88,9 @@ def served(archive: Path, folder: Path, pictures: list[bytes]) -> list[dict[str,
     manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ts leaves its version file open
-        from ts.context import Context, RequestProcessor
+        ts = importlib.import_module("ts.context")
     config = yaml.safe_load((folder / "model-config.yaml").read_text())
-    context = Context(
+    context = ts.Context(
         manifest["model"]["modelName"],
         str(folder),
         manifest,
@@ -95,7 +99,7 @@ def served(archive: Path, folder: Path, pictures: list[bytes]) -> list[dict[str,
         "0.12.0",
         model_yaml_config=config,
     )
-    context.request_processor = [RequestProcessor({}) for _ in pictures]
+    context.request_processor = [ts.RequestProcessor({}) for _ in pictures]
     module_spec = importlib.util.spec_from_file_location("handler", folder / manifest["model"]["handler"])
     assert module_spec is not None
     assert module_spec.loader is not None

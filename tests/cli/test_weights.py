@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 import torchvision
 
 from visionserve import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def visionserve(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, called in this process: importing torch anew for each command would take most of the time."""
+    """The command line, called in this process: importing torch for each command would take most of the time."""
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr("sys.argv", ["visionserve", *map(str, arguments)])
@@ -120,7 +123,9 @@ def test_convert_writes_a_clean_file(checkpoint: Path, tmp_path: Path, visionser
 
 
 @pytest.mark.parametrize("command", ["inspect", "convert"])
-def test_a_bad_file_is_one_line_exit_code_1_and_nothing_written(command: str, tmp_path: Path, visionserve: Run) -> None:
+def test_a_bad_file_is_one_line_exit_code_1_and_nothing_written(
+    command: str, tmp_path: Path, visionserve: Run
+) -> None:
     bad = tmp_path / "bad.pth"
     bad.write_text("<html>404 Not Found</html>")
 

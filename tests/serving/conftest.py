@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+import torchvision
+import yaml
+from tests.build.conftest import FORMS
 
 from visionserve.build import catalog, package
 from visionserve.client import Client
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
 # ResNet-50 again, waiting long enough for a batch to fill: requests sent together are answered together.
 BATCHING_MODEL = "demo-batching"
+CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "TorchScript, scripted")
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +37,41 @@ def batching_archive(project: Path, demo_archives: dict[str, Packaged]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(project: Path, demo_archives: dict[str, Packaged], batching_archive: Path) -> Iterator[TorchServe]:
-    """TorchServe with both demo models and the batching one, each proven ready."""
+def checkpoint_archives(project: Path, demo_weights: Path) -> dict[str, Path]:
+    """ResNet-50 once more, from files as training scripts leave them, by the form of the file."""
+    net = torchvision.models.resnet50(num_classes=7)
+    net.load_state_dict(torch.load(demo_weights / "demo-resnet50.pth", weights_only=True))
+    archives = {}
+    for name in CHECKPOINT_FORMS:
+        form = FORMS[name]
+        model = re.sub(r"\W+", "-", f"demo {name}")
+        file = project / "weights" / f"{model}-{form.file}"
+        form.save(net.eval(), file)
+        source = project / "models" / "demo" / f"{model}.yaml"
+        handler = {
+            "architecture": "resnet50",
+            "weights": file.name,
+            "labels": "models/demo/colours.txt",
+            "topK": 7,
+        }
+        source.write_text(yaml.safe_dump({"handler": handler}))
+        spec = catalog.read(source)
+        archives[name] = package.package(project, spec, source, trust_pickle=form.trust).archive.path
+        file.unlink()
+    return archives
+
+
+@pytest.fixture(scope="session")
+def server(
+    project: Path,
+    demo_archives: dict[str, Packaged],
+    batching_archive: Path,
+    checkpoint_archives: dict[str, Path],
+) -> Iterator[TorchServe]:
+    """TorchServe with both demo models, the batching one and those of checkpoints, each proven ready."""
     archives = {name: built.archive.path for name, built in demo_archives.items()}
     archives[BATCHING_MODEL] = batching_archive
+    archives |= {path.stem: path for path in checkpoint_archives.values()}
     properties = Properties.read(project / "config.properties").on_free_ports()
     with TorchServe(archives, properties, project / "logs") as running:
         for _ in health.wait_until_ready(running, timeout=240):

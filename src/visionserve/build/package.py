@@ -154,7 +154,9 @@ def _resolved(spec: ModelSpec, carried: Found, options: dict[str, Any], transfor
 def _golden_answers(classifier: Classifier, found: Found) -> list[golden.GoldenAnswer]:
     probabilities = classifier.golden_probabilities()
     if not torch.isfinite(probabilities).all():
-        raise WeightsError(f"{found.path}: the network answers a golden picture with NaN; take an earlier checkpoint")
+        raise WeightsError(
+            f"{found.path}: the network answers a golden picture with NaN; take an earlier checkpoint"
+        )
     return golden.record([picture.name for picture in golden.pictures()], probabilities)
 
 
