@@ -7,6 +7,9 @@ import importlib
 import importlib.util
 import io
 import json
+import os
+import subprocess
+import sys
 import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ import torchvision
 import yaml
 from PIL import Image
 from tests.build.conftest import FORMS, Form
+from tests.build.test_package import ANSWER
 from torch import nn
 
 from visionserve.build import catalog, conversion, demo, package
@@ -305,7 +309,10 @@ def test_architecture_of_ones_own_travels_with_its_source(
     with zipfile.ZipFile(built.archive.path) as archive:
         own = {name for name in archive.namelist() if name.startswith("nets/")}
     assert own == {"nets/__init__.py", "nets/tiny.py", "nets/blocks.py"}
-    answers = served(built.archive.path, tmp_path / "unpacked", pictures)
+    unpacked = tmp_path / "unpacked"
+    with zipfile.ZipFile(built.archive.path) as archive:
+        archive.extractall(unpacked)
+    answers = [answered_alone(unpacked, data) for data in pictures]
     convolved = nn.functional.conv2d(
         torch.stack([_pixels(data) for data in pictures]), values["0.weight"], values["0.bias"], stride=4
     )
@@ -322,6 +329,21 @@ def test_architecture_of_ones_own_travels_with_its_source(
         spec, source = model(project, "own", architecture=architecture, **settings)
         with pytest.raises(SpecError, match=message):
             package.package(project, spec, source)
+
+
+def answered_alone(folder: Path, picture: bytes) -> dict[str, float]:
+    """The answer in a process that sees the unpacked archive and what is installed, nothing of the project."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ANSWER],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        input=picture,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    answer: dict[str, float] = json.loads(done.stdout)
+    return answer
 
 
 def _pixels(data: bytes) -> torch.Tensor:

@@ -33,7 +33,9 @@ def load(path: Path) -> object:
         kept = Path(folder) / "tensors.pth"
         command = [sys.executable, "-m", __spec__.name, str(path), str(kept)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            )
         except subprocess.TimeoutExpired as error:
             raise WeightsError(f"{path}: unpickling did not end within {_TIMEOUT:.0f} s") from error
         if done.returncode != 0 or not kept.exists():

@@ -45,9 +45,9 @@ def fetch(
             accuracy = demo.make(spec.handler, target)
             output.print(f"{target}: {accuracy:.1%} of {demo.HELD_OUT} held-out pictures right")
             continue
-        if not weights.names_entry(spec.handler):
-            weights.find(root, name, spec.handler)
-            output.print(f"{name}: {spec.handler.weights} is here")
+        if not weights.names_entry(spec.handler) or weights.are_here(root, name, spec.handler):
+            found = weights.find(root, name, spec.handler)
+            output.print(f"{found.path}: SHA-256 {found.sha256}", soft_wrap=True)
             continue
         target = root / weights.FOLDER / weights.file_name(spec.handler)
         if not target.exists():
