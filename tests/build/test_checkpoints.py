@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from tests.build.conftest import Form, save_scripted
 from torch import nn
 
-from visionserve.build import checkpoints
+from visionserve.build import checkpoints, weights
 from visionserve.runtime.errors import UntrustedPickle, WeightsError
+from visionserve.runtime.spec import HandlerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,14 +189,20 @@ def test_bad_file_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads every file")
+@pytest.mark.skipif(os.name != "posix", reason="permissions are others elsewhere")
 def test_unreadable_permissions(saved: Path) -> None:
-    saved.chmod(0)
+    user = os.geteuid()
+    saved.parent.chmod(0)
+    if user == 0:
+        os.seteuid(65534)  # root reads everything; nobody does not
     try:
         with pytest.raises(WeightsError, match="cannot be read: Permission denied"):
             checkpoints.read(saved)
+        with pytest.raises(WeightsError, match="cannot be read: Permission denied"):
+            weights.find(saved.parent, "net", HandlerSpec(architecture="resnet18"), saved)
     finally:
-        saved.chmod(0o644)
+        os.seteuid(user)
+        saved.parent.chmod(0o755)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -345,7 +352,7 @@ def test_any_bytes_behind_a_magic_number_are_refused(
 PEAK = """
 import sys
 from pathlib import Path
-from visionserve.build import checkpoints
+from visionserve.build import checkpoints, weights
 state_dict = checkpoints.read(Path(sys.argv[1])).float32()
 values = sum(tensor.numel() for tensor in state_dict.values())
 # VmHWM, for a process's ru_maxrss starts at what its parent had.

@@ -59,9 +59,9 @@ def detect(path: Path) -> Format:
     Raises:
         WeightsError: The file cannot be read or is in none of the formats; the message says what it is.
     """
-    if path.is_dir():
-        raise WeightsError(f"{path}: is a directory; name the weights file inside it")
     try:
+        if path.is_dir():
+            raise WeightsError(f"{path}: is a directory; name the weights file inside it")
         with path.open("rb") as file:
             head = file.read(_TAR_MAGIC_AT + 8)
         if not head:

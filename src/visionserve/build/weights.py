@@ -147,11 +147,11 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
     Raises:
         WeightsError: No file is there, or its digest is not the one its name or the spec states.
     """
-    there = [(path, why) for path, why in _places(root, name, spec, explicit) if path.exists()]
+    there = [(path, why) for path, why in _places(root, name, spec, explicit) if _is_there(path)]
     if not there:
         raise WeightsError(_how_to_get(root, name, spec, explicit))
     path, why = there[0]
-    others = [str(other) for other, _ in there[1:] if not other.samefile(path)]
+    others = [str(other) for other, _ in there[1:] if other.resolve() != path.resolve()]
     note = f"{path} is taken, {why}; also there: {', '.join(others)}" if others else ""
     sha256 = verify(path, spec.sha256)
     brought = next((e for e in entries(spec.architecture) if _file_of(e) == path.name), None)
@@ -160,7 +160,7 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
 
 def are_here(root: Path, name: str, spec: HandlerSpec) -> bool:
     """Whether `find` would find a file, be it the right one or not."""
-    return any(path.exists() for path, _ in _places(root, name, spec, None))
+    return any(_is_there(path) for path, _ in _places(root, name, spec, None))
 
 
 def digest_in_name(path: Path) -> str | None:
@@ -212,6 +212,17 @@ def _named(spec: HandlerSpec, known: Sequence[Any]) -> Any:
     if spec.weights in (None, "DEFAULT"):
         return known[0] if known else None
     return next((e for e in known if spec.weights in (e.name, str(e))), None)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is at a path, be it unreadable: then reading it says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _file_of(weights_entry: Any) -> str:
