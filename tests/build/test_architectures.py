@@ -221,3 +221,4 @@ def test_every_classifier_passes_its_golden_pictures(
     prove(architecture, project, tmp_path)
     with capsys.disabled():
         sys.stdout.write(f"{architecture:20} {time.perf_counter() - start:6.1f} s\n")
+        sys.stdout.flush()
