@@ -37,6 +37,18 @@ def test_defaults_are_written_out_so_that_an_archive_behaves_the_same_elsewhere(
         ("batchSize: '8'\nhandler: {architecture: a}", "batchSize is '8': it must be a whole number"),
         ("batchSize: true\nhandler: {architecture: a}", "batchSize is True: it must be a whole number"),
         ("maxBatchDelay: 0\nhandler: {architecture: a}", "TorchServe takes 0 to mean 100 ms"),
+        (
+            "handler: {architecture: a, input: {crop: -1}}",
+            "input.crop is -1: it must be a positive number of pixels",
+        ),
+        (
+            "handler: {architecture: a, input: {std: [0, 1, 1]}}",
+            "input.std is [0.0, 1.0, 1.0]: every value must be",
+        ),
+        (
+            "handler: {architecture: a, options: [1]}",
+            "handler.options is [1]: it must be a mapping of names to values",
+        ),
         ("minWorkers: 3\nhandler: {architecture: a}", "maxWorkers is 1, below minWorkers 3"),
         ("minWorkers: 1", "key 'handler' is missing"),
         ("handler: resnet50", "handler is 'resnet50': it must be a mapping"),
@@ -57,6 +69,19 @@ def test_a_mistake_names_the_file_the_key_and_what_is_allowed(text: str, message
         read(text)
     assert str(error.value).startswith("models/net.yaml: ")
     assert message in str(error.value)
+
+
+def test_a_part_of_the_transform_is_changed_and_only_a_whole_one_is_served() -> None:
+    changes = read("handler: {architecture: a, input: {crop: 288}}").handler.input
+    assert changes is not None
+    assert changes.given() == {"crop": 288}
+    with pytest.raises(SpecError, match=r"handler\.input has no resize, mean, std"):
+        changes.complete()
+    whole = ModelSpec.from_mapping(
+        "net", {"handler": {"architecture": "a", "input": INPUT}}, "net.yaml"
+    ).handler.input
+    assert whole is not None
+    assert whole.complete().resize == 232
 
 
 @pytest.mark.parametrize("name", ["models", "workflows", "", "-x", "a b", "a/b"])
