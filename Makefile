@@ -58,7 +58,7 @@ test-forms: $(INSTALLED) ## every form of weights file x ResNet-50 and VGG-16, f
 	$(BIN)/python -m pytest tests/build/test_forms.py -m "slow or not slow" --durations=0
 
 test-architectures: $(INSTALLED) ## every torchvision classifier from random weights to a proven archive, with times
-	$(BIN)/python -m pytest tests/build/test_architectures.py -m "slow or not slow" -k golden_pictures --quiet
+	$(BIN)/python -m pytest tests/build/test_architectures.py -m "slow or not slow" -k golden_pictures --verbose --durations=0
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ TENSORS = {
     "bfloat": torch.randn(5).bfloat16(),
     "double": torch.randn(2, dtype=torch.float64),
     "count": torch.tensor(7),
+    "rows": torch.randn(1000, 10)[3:5],
     "view": torch.randn(100, 100)[3:5, ::2],
     "turned": torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last),
     "empty": torch.empty(0, 3),
