@@ -24,7 +24,7 @@ _ISO_MEDIA = {
     b"jxl ": "a JPEG XL image",
 }
 
-_MAGIC = (
+MAGIC = (
     (b"%PDF-", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"\xc5\xd0\xd3\xc6", "a PostScript document"),
@@ -63,7 +63,7 @@ def refuse_known_others(data: bytes | bytearray) -> None:
 
 
 def _kind(head: bytes) -> str | None:
-    for magic, kind in _MAGIC:
+    for magic, kind in MAGIC:
         if head.startswith(magic):
             return kind
     if head[4:8] == b"ftyp":

@@ -39,6 +39,9 @@ _START_OF_SCAN = b"\xff\xda"
 _ELONGATED = 100
 _KEPT = 10
 
+# What has one meaning in 8 bits. Samples of 32 bits have no known range, and Lab is not for showing.
+_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
+
 # EXIF 2.32, tag 274: what turns the stored picture upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -111,8 +114,10 @@ def _upright(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise InvalidImage("the image has 32-bit samples of no known range; send 8 or 16 bits a sample")
+    if image.mode not in _MODES:
+        raise InvalidImage(
+            f"the image's samples are of kind {image.mode}; send grey, RGB or CMYK of at most 16 bits"
+        )
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")

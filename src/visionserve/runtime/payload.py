@@ -112,8 +112,8 @@ def _require_every_part(request: Request) -> None:
     missing = int(length) - sum(sizes) - overhead
     if missing > 0:
         raise InvalidRequest(
-            f"at least {missing} bytes of the multipart body are in parts that share a name, of which only the"
-            " last arrives; give every part a name of its own"
+            f"at least {missing} bytes of the multipart body arrived in no part; give every part a name of its own"
+            " (of those that share one, only the last arrives) and end it with the boundary"
         )
 
 
