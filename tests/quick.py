@@ -84,4 +84,5 @@ def decoded(picture: bytes) -> Image.Image:
 
 def tensor(image: Image.Image) -> torch.Tensor:
     resized = F.resize(image, [SIZE], InterpolationMode.BILINEAR, antialias=True)
-    return F.normalize(F.to_tensor(F.center_crop(resized, [SIZE])), list(MEAN), list(STD))
+    normalised: torch.Tensor = F.normalize(F.to_tensor(F.center_crop(resized, [SIZE])), list(MEAN), list(STD))
+    return normalised
