@@ -156,7 +156,7 @@ def _decoded(message: bytes) -> tuple[int, list[Got]]:
         return stream.read(number())
 
     code, _ = number(), text()
-    got = []
+    got: list[Got] = []
     while (length := number()) != -1:
         assert stream.read(length) == f"id-{len(got)}".encode()
         content_type, status, phrase = text().decode(), number(), text().decode("ascii")

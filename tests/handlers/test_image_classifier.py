@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from tests import corpus, quick
 from tests.wire import Got, Part, Sent, Worker, decoding
 
@@ -298,7 +299,7 @@ def marked(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels == torch.tensor([255, 0, 0], dtype=torch.uint8)).all(dim=3).flatten(1).all(dim=1)
 
 
-RED = corpus.encoded(corpus.Image.new("RGB", (64, 64), "red"), "PNG")
+RED = corpus.encoded(Image.new("RGB", (64, 64), "red"), "PNG")
 
 
 def test_a_picture_the_network_fails_on_fails_alone(
