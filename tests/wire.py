@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import struct
 import sys
-import warnings
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,36 +21,8 @@ from ts.protocol import otf_message_handler
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.exchanges import Sent
     from ts.service import Service
-
-
-@dataclass(frozen=True)
-class Part:
-    """A body, or one part of a multipart body."""
-
-    name: str = "body"
-    value: bytes = b""
-    content_type: str = ""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One request as the front end hands it over."""
-
-    parts: tuple[Part, ...]
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def body(cls, value: bytes, content_type: str = "", **headers: str) -> Sent:
-        """A raw body; underscores in header names stand for dashes."""
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
-        typed = {"Content-Type": content_type} if content_type else {}
-        return cls((Part("body", value, content_type),), {**typed, **named})
-
-    @classmethod
-    def multipart(cls, **files: bytes) -> Sent:
-        parts = tuple(Part(name, value, "image/jpeg") for name, value in files.items())
-        return cls(parts, {"Content-Type": "multipart/form-data; boundary=x"})
 
 
 @dataclass(frozen=True)
@@ -82,23 +53,17 @@ class Worker:
         with zipfile.ZipFile(archive) as mar:
             mar.extractall(folder)
             manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))["model"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # TorchServe leaves these files open
-            metrics = MetricsCacheYamlImpl(str(Path(ts.__file__).parent / "configs" / "metrics.yaml"))
-            metrics.initialize_cache()
-            service = cls._load(folder, manifest, metrics)
-        service.set_cl_socket(None)
-        return cls(service)
-
-    @staticmethod
-    def _load(folder: Path, manifest: dict[str, str], metrics: MetricsCacheYamlImpl) -> Service:
+        metrics = MetricsCacheYamlImpl(str(Path(ts.__file__).parent / "configs" / "metrics.yaml"))
+        metrics.initialize_cache()
         sys.path.insert(0, str(folder))
         try:
-            return TsModelLoader().load(
+            service = TsModelLoader().load(
                 manifest["modelName"], str(folder), manifest["handler"], None, 8, None, True, metrics
             )
         finally:
             sys.path.remove(str(folder))
+        service.set_cl_socket(None)
+        return cls(service)
 
     def ask(self, batch: Sequence[Sent]) -> list[Got]:
         """A batch's responses, over the wire in both directions; fails when the batch failed as a whole."""

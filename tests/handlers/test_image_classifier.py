@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests import corpus, quick
-from tests.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, items
-from tests.wire import Got, Part, Sent, Worker, decoding
+from tests.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, Answers, Part, Sent, items
+from tests.wire import Got, Worker, decoding
 
 from visionserve.runtime import device
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def alone(worker: Worker) -> dict[bytes, bytes]:
+def alone(worker: Worker) -> Answers:
     """What each good picture is answered by itself."""
-    return {data: worker.ask([Sent.body(data)])[0].body for data in GOOD}
+    return Answers((data, worker.ask([Sent.body(data)])[0].body) for data in GOOD)
 
 
 def error_of(got: Got) -> tuple[int, str]:
@@ -48,7 +48,7 @@ def test_answers_are_offline_torchs(worker: Worker, offline: quick.Offline) -> N
 
 @pytest.mark.parametrize("bad", range(9))
 def test_a_batch_of_8_with_k_bad_gives_k_errors_and_8_minus_k_unchanged_answers(
-    bad: int, worker: Worker, alone: dict[bytes, bytes]
+    bad: int, worker: Worker, alone: Answers
 ) -> None:
     good = GOOD[: 8 - bad]
     for turn in range(8):
@@ -81,7 +81,7 @@ def test_every_picture_of_the_corpus_gets_its_status_and_label(
 @pytest.mark.parametrize("decoded", [True, False], ids=["plain-torchserve", "our-configuration"])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_picture_has_the_same_answer(
-    form: str, decoded: bool, worker: Worker, alone: dict[bytes, bytes]
+    form: str, decoded: bool, worker: Worker, alone: Answers
 ) -> None:
     make, reply = FORMS[form]
     with decoding(decoded):
@@ -95,7 +95,7 @@ def test_every_form_of_a_picture_has_the_same_answer(
 @pytest.mark.parametrize("decoded", [True, False], ids=["plain-torchserve", "our-configuration"])
 @pytest.mark.parametrize("wrong", WRONG)
 def test_every_mistake_has_its_own_status_and_type(
-    wrong: str, decoded: bool, worker: Worker, alone: dict[bytes, bytes]
+    wrong: str, decoded: bool, worker: Worker, alone: Answers
 ) -> None:
     sent, expected = WRONG[wrong]
     with decoding(decoded):
@@ -144,14 +144,14 @@ def test_detailed(worker: Worker, offline: quick.Offline) -> None:
     assert top == [next(iter(offline(data))) for data in (JPEG, GOOD[1])]
 
 
-def test_a_deadline_to_come_changes_nothing(worker: Worker, alone: dict[bytes, bytes]) -> None:
+def test_a_deadline_to_come_changes_nothing(worker: Worker, alone: Answers) -> None:
     soon = str(int(time.time() * 1000) + 60_000)
     (got,) = worker.ask([Sent.body(JPEG, X_Request_Deadline_Ms=soon)])
     assert got.body == alone[JPEG]
 
 
 def test_a_deadline_that_passes_while_neighbours_decode_is_not_run(
-    worker: Worker, alone: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alone: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
     moments = iter([now, now, now, now + 100])  # at the start, before each of two pictures, before the network
@@ -164,9 +164,7 @@ def test_a_deadline_that_passes_while_neighbours_decode_is_not_run(
 
 
 @pytest.mark.parametrize("name", ["describe", "Describe", "explain", "ts_stream_next", "body", "data"])
-def test_hostile_headers_change_nothing_for_neighbours(
-    name: str, worker: Worker, alone: dict[bytes, bytes]
-) -> None:
+def test_hostile_headers_change_nothing_for_neighbours(name: str, worker: Worker, alone: Answers) -> None:
     batch = [Sent.body(GOOD[0]), Sent.body(GOOD[1], **{name: "True"}), Sent.body(GOOD[2])]
     got = worker.ask(batch)
     assert [got[0].body, got[2].body] == [alone[GOOD[0]], alone[GOOD[2]]]
@@ -220,7 +218,7 @@ RED = corpus.encoded(Image.new("RGB", (64, 64), "red"), "PNG")
 
 
 def test_a_picture_the_network_fails_on_fails_alone(
-    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: dict[bytes, bytes]
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: Answers
 ) -> None:
     def fails(pixels: torch.Tensor) -> None:
         if marked(pixels).any():
@@ -235,7 +233,7 @@ def test_a_picture_the_network_fails_on_fails_alone(
 
 
 def test_logits_that_are_no_numbers_fail_alone(
-    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: dict[bytes, bytes]
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: Answers
 ) -> None:
     engine = failing(lambda _: None)
     right = engine._engine
@@ -257,7 +255,7 @@ def test_out_of_memory_halves_the_batch(
     batches: list[int],
     failing: Callable[[Callable[[torch.Tensor], None]], Engine],
     worker: Worker,
-    alone: dict[bytes, bytes],
+    alone: Answers,
 ) -> None:
     def fails(pixels: torch.Tensor) -> None:
         if len(pixels) > room:
@@ -270,7 +268,7 @@ def test_out_of_memory_halves_the_batch(
 
 
 def test_what_has_no_memory_even_alone_is_503_for_the_rest(
-    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: dict[bytes, bytes]
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: Answers
 ) -> None:
     def fails(pixels: torch.Tensor) -> None:
         if len(pixels) > 1 or engine.batches.count(1) > 2:
@@ -284,7 +282,7 @@ def test_what_has_no_memory_even_alone_is_503_for_the_rest(
 
 
 def test_an_error_of_our_own_fails_no_other_request(
-    worker: Worker, alone: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alone: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare = worker.handler.classifier.prepare
 
@@ -321,7 +319,7 @@ ITEMS = items()
 @settings(max_examples=1000, deadline=None)
 @given(places=st.lists(st.integers(0, len(ITEMS) - 1), min_size=1, max_size=8))
 def test_any_batch_of_anything_gets_as_many_answers_each_its_own(
-    places: list[int], worker: Worker, alone: dict[bytes, bytes]
+    places: list[int], worker: Worker, alone: Answers
 ) -> None:
     got = worker.ask([ITEMS[place][0] for place in places])
     for place, answer in zip(places, got, strict=True):
