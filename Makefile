@@ -10,6 +10,8 @@ MODELS ?=
 IMAGE ?=
 USERS ?= 8
 DURATION ?= 30s
+REQUESTS ?= 10000
+SEED ?= 0
 
 STORE := model_store
 DEPLOYED := $(patsubst models/%.yaml,%,$(wildcard models/*.yaml))
@@ -18,7 +20,7 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test lint clean
+.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test fuzz lint clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +55,9 @@ demo: $(STORE)/demo-resnet50.mar ## see it work: demo weights, archive, server, 
 
 test: $(INSTALLED) ## run the whole test suite, real TorchServe included
 	$(BIN)/python -m pytest
+
+fuzz: $(INSTALLED) ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
+	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

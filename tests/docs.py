@@ -25,3 +25,10 @@ def error_table() -> dict[str, int]:
     text = API.read_text(encoding="utf-8")
     ours = text[text.index("## Errors") : text.index("TorchServe answers some requests itself")]
     return {kind: int(code) for code, kind in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", ours, re.MULTILINE)}
+
+
+def documented() -> set[tuple[int, str]]:
+    """Every status with its type in both tables of errors; the type of an empty answer is empty."""
+    text = API.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]*) \|", text, re.MULTILINE)
+    return {(int(code), kind) for code, kinds in rows for kind in re.findall(r"`(\w+)`", kinds) or [""]}

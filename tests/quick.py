@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,8 +16,6 @@ from torchvision.transforms.functional import InterpolationMode
 from visionserve.build import catalog, demo, package
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from visionserve.build.package import Packaged
 
 SIZE = 64
@@ -26,14 +26,14 @@ _YAML = """\
 minWorkers: 2
 maxWorkers: 2
 batchSize: 8
-maxBatchDelay: {delay}
+maxBatchDelay: 2
 responseTimeout: 120
 startupTimeout: 300
 handler:
   architecture: resnet18
   weights: weights/quick.pth
   labels: models/demo/colours.txt
-  maxPixels: 1000000
+  maxPixels: {max_pixels}
   maxImages: 4
   input: {{resize: {size}, crop: {size}, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}}
 """
@@ -52,13 +52,23 @@ def make(target: Path) -> None:
     torch.save(network.state_dict(), target)
 
 
-def build(project: Path, name: str, delay: int = 2) -> Packaged:
+def project(root: Path) -> Path:
+    """An empty folder made a project's."""
+    repository = Path(__file__).parents[1]
+    (root / "handlers").symlink_to(repository / "handlers")
+    (root / "weights").mkdir()
+    (root / "models" / "demo").mkdir(parents=True)
+    shutil.copy(repository / "models" / "demo" / "colours.txt", root / "models" / "demo")
+    return root
+
+
+def build(project: Path, name: str, max_pixels: int = 1_000_000) -> Packaged:
     """The model's archive in a project's folder."""
     weights = project / "weights" / "quick.pth"
     if not weights.exists():
         make(weights)
     source = project / "models" / "demo" / f"{name}.yaml"
-    source.write_text(_YAML.format(delay=delay, size=SIZE))
+    source.write_text(_YAML.format(size=SIZE, max_pixels=max_pixels))
     return package.package(project, catalog.read(source), source)
 
 
