@@ -203,7 +203,7 @@ def _lossless() -> list[Variant]:
         _good("tiff-rgba", encoded(rgba, "TIFF"), colour),
         _good("tiff-grey", encoded(grey, "TIFF"), grey.convert("RGB")),
         _good("tiff-palette", encoded(palette, "TIFF"), shown),
-        _good("tiff-1bit-group4", encoded(bits, "TIFF", compression="group4"), bits.convert("RGB")),
+        _good("tiff-1bit", encoded(bits, "TIFF"), bits.convert("RGB")),
         _good("tiff-grey16", encoded(Image.fromarray(wide[..., 0].copy()), "TIFF"), _grey(rgb[..., 0])),
         _good("tiff-cmyk", encoded(cmyk, "TIFF"), cmyk.convert("RGB")),
         _good("tiff-pages", encoded(colour, "TIFF", save_all=True, append_images=animation[1:]), colour),
@@ -349,5 +349,9 @@ def _other_kinds() -> list[Variant]:
         ("svg-with-prolog", b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn --><!-- twice -->\n<svg width="1">'),
         ("html", b"<!DOCTYPE html>\n<html><body>404</body></html>"),
         ("html-without-doctype", b"  <HTML><head></head>"),
+    ]
+    bits = picture().convert("1")
+    made += [
+        (f"tiff-{kind}", encoded(bits, "TIFF", compression=kind)) for kind in ("group3", "group4", "tiff_ccitt")
     ]
     return [Variant(f"other-{name}", data, 415, "UnsupportedFormat") for name, data in made]

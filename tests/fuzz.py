@@ -346,8 +346,9 @@ def _show(report: Report, console: Console) -> None:
     console.print(tried, got)
     settled = report.memory[int(SETTLED * len(report.memory))]
     console.print(
-        f"{report.kinds.total()} requests in {report.seconds:.0f} s, worker restarts {report.restarts}, workers' memory"
-        f" {settled / 1e6:.0f} MB when settled, {report.memory[-1] / 1e6:.0f} MB at the end ({report.growth:+.1%})"
+        f"{report.kinds.total()} requests in {report.seconds:.0f} s, worker restarts {report.restarts}, memory"
+        f" of the workers {settled / 1e6:.0f} MB when settled, {report.memory[-1] / 1e6:.0f} MB at the end"
+        f" ({report.growth:+.1%})"
     )
 
 

@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F  # noqa: N812  torchvision's own documentation calls it F
 
 from visionserve.runtime import formats
-from visionserve.runtime.errors import ImageTooLarge, InvalidImage, RequestError
+from visionserve.runtime.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,9 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
 _MAX_SCANS = 64
 _START_OF_SCAN = b"\xff\xda"
+
+# As Pillow names them. libtiff logs a line for every row of a damaged fax, so faxes could flood the server's log.
+_TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
 
 # Sides' ratio from which only the middle of a picture is resized, and the ratio that is left.
 _ELONGATED = 100
@@ -94,7 +97,12 @@ def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageTooLarge(
-            f"the image is {width}x{height}, {width * height} pixels; this model takes {max_pixels}"
+            f"the image is {width}x{height}, {width * height} pixels, where {max_pixels} are allowed"
+        )
+    compression = image.info.get("compression", "raw")
+    if image.format == "TIFF" and compression not in _TIFF_COMPRESSIONS:
+        raise UnsupportedFormat(
+            f"this is a TIFF of compression {compression}; send {', '.join(_TIFF_COMPRESSIONS)}"
         )
     # In coded data 0xFF is followed by 0 or a restart marker, so this counts scans, and those of thumbnails.
     if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_SCANS:
