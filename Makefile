@@ -10,6 +10,8 @@ MODELS ?=
 IMAGE ?=
 USERS ?= 8
 DURATION ?= 30s
+REQUESTS ?= 10000
+SEED ?= 0
 
 STORE := model_store
 DEPLOYED := $(patsubst models/%.yaml,%,$(wildcard models/*.yaml))
@@ -18,7 +20,8 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test test-forms test-architectures lint clean
+.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test test-forms \
+	test-architectures fuzz lint clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +62,9 @@ test-forms: $(INSTALLED) ## every form of weights file x ResNet-50 and VGG-16, f
 
 test-architectures: $(INSTALLED) ## every torchvision classifier from random weights to a proven archive, with times
 	$(BIN)/python -m pytest tests/build/test_architectures.py -m "slow or not slow" -k golden_pictures --verbose --durations=0
+
+fuzz: $(INSTALLED) ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
+	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from visionserve.runtime import predictions
-from visionserve.runtime.classifier import Classifier, Prepared
+from visionserve.runtime import responses
+from visionserve.runtime.classifier import Classifier, Outcome, Prepared
 from visionserve.runtime.errors import ModelFailure, RequestError
+from visionserve.runtime.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from visionserve.runtime.predictions import Answered
+    from visionserve.runtime.responses import Described
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 logger = logging.getLogger(__name__)
+
+_UNEXPECTED = ModelFailure("the model could not answer this request; the server's log says why")
 
 
 class ImageClassifier:
@@ -44,7 +47,11 @@ class ImageClassifier:
         )
         try:
             self.classifier = Classifier.open(
-                Path(properties["model_dir"]), context.model_name, context.model_yaml_config, device
+                Path(properties["model_dir"]),
+                context.model_name,
+                context.manifest["model"]["modelVersion"],
+                context.model_yaml_config,
+                device,
             )
         except Exception as error:
             cause = " ".join(str(error).split()) or type(error).__name__
@@ -52,38 +59,37 @@ class ImageClassifier:
             raise RuntimeError(cause) from error
         logger.info("visionserve serves %s on %s", context.model_name, device)
 
-    def preprocess(self, requests: Sequence[Mapping[str, Any]]) -> list[Prepared | RequestError]:
+    def preprocess(self, requests: Sequence[Request]) -> list[Prepared | Described | RequestError]:
         """Each request's pictures as pixels, or what is wrong with it."""
         return [self._attempt(self.classifier.prepare, request) for request in requests]
 
-    def inference(self, prepared: Sequence[Prepared | RequestError]) -> list[Answered | RequestError]:
-        """Each request's answers, or its error; a batch that fails is run again request by request."""
-        good = [item for item in prepared if isinstance(item, Prepared)]
-        together = self._attempt(self.classifier.answer, good)
-        answers: Iterator[Answered | RequestError] = iter(
-            [self._attempt(self.classifier.answer_one, item) for item in good]
-            if isinstance(together, RequestError)
-            else together
-        )
-        return [next(answers) if isinstance(item, Prepared) else item for item in prepared]
+    def inference(self, prepared: Sequence[Prepared | Described | RequestError]) -> list[Outcome]:
+        """Each request's answer, or its error: one that the network fails on fails alone."""
+        return self.classifier.answer(prepared)
 
-    def postprocess(self, answered: Sequence[Answered | RequestError], context: Any) -> list[bytes]:
-        """The bytes of each response, its status and headers set; `X-Batch-Size` counts its batch."""
-        for index, answer in enumerate(answered):
-            context.set_response_content_type(index, "application/json")
-            context.set_response_header(index, "X-Batch-Size", str(len(answered)))
-            if isinstance(answer, RequestError):
-                context.set_response_status(answer.status, HTTPStatus(answer.status).phrase, index)
-        return [
-            predictions.error_response(answer)
-            if isinstance(answer, RequestError)
-            else predictions.response(answer)
-            for answer in answered
-        ]
+    def postprocess(self, outcomes: Sequence[Outcome], context: Any) -> list[bytes]:
+        """The bytes of each response, its status and headers set; `X-Batch-Size` counts its batch.
 
-    def handle(self, requests: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
+        Reason phrases come from a fixed list in ASCII: TorchServe sends others wrongly, or dies of them.
+        """
+        made = [responses.respond(outcome) for outcome in outcomes]
+        for index, response in enumerate(made):
+            context.set_response_status(response.status, HTTPStatus(response.status).phrase, index)
+            context.set_response_content_type(index, response.content_type)
+            for name, value in {**response.headers, "X-Batch-Size": str(len(made))}.items():
+                context.set_response_header(index, name, value)
+        return [response.body for response in made]
+
+    def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch."""
-        return self.postprocess(self.inference(self.preprocess(requests)), context)
+        try:
+            requests = [
+                Request(fields, context.get_all_request_header(index)) for index, fields in enumerate(data)
+            ]
+            return self.postprocess(self.inference(self.preprocess(requests)), context)
+        except Exception:  # whatever it is, TorchServe would answer the whole batch with it
+            logger.exception("a batch of %d failed unexpectedly", len(data))
+            return self.postprocess([_UNEXPECTED] * len(data), context)
 
     @staticmethod
     def _attempt(call: Callable[[_In], _Out], argument: _In) -> _Out | RequestError:
@@ -93,4 +99,4 @@ class ImageClassifier:
             return error
         except Exception:
             logger.exception("a request failed unexpectedly")
-            return ModelFailure("the model could not answer this request; the server's log says why")
+            return _UNEXPECTED

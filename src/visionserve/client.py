@@ -98,6 +98,15 @@ class Client:
         ready = sum(worker["status"] == "READY" for worker in described["workers"])
         return ready, int(described["minWorkers"])
 
+    def worker_pids(self, model: str) -> list[int]:
+        """The process ids of a model's workers, in ascending order.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        return sorted(int(worker["pid"]) for worker in self.describe(model)["workers"])
+
     def _call(self, method: str, url: str, **options: Any) -> Any:
         try:
             response = self._session.request(method, url, timeout=_TIMEOUT, **options)

@@ -200,7 +200,7 @@ def prove(architecture: str, project: Path, folder: Path) -> None:
         archive.extractall(unpacked)
     built.archive.path.unlink()
     config = yaml.safe_load((unpacked / "model-config.yaml").read_text())
-    classifier = Classifier.open(unpacked, name, config, torch.device("cpu"))
+    classifier = Classifier.open(unpacked, name, "1.0", config, torch.device("cpu"))
     assert len(classifier.labels) == CLASSES
 
 

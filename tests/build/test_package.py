@@ -33,21 +33,20 @@ MEMBERS = {
     "visionserve_image_classifier.py",
 }
 
-# Answers one picture in a process that sees the unpacked archive and the installed libraries only.
+# Answers one picture in a process that sees the unpacked archive and the installed libraries only, with TorchServe's own context.
 ANSWER = """
-import json, pathlib, sys, types, yaml
+import json, pathlib, sys, yaml
 import visionserve, visionserve_image_classifier
+from ts.context import Context, RequestProcessor
 folder = pathlib.Path.cwd()
 assert pathlib.Path(visionserve.__file__).is_relative_to(folder), visionserve.__file__
-class Context:
-    model_name = "demo-resnet50"
-    system_properties = {"model_dir": str(folder), "gpu_id": None}
-    model_yaml_config = yaml.safe_load((folder / "model-config.yaml").read_text())
-    def __getattr__(self, name):
-        return lambda *args: None
+manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())
+config = yaml.safe_load((folder / "model-config.yaml").read_text())
+context = Context("demo-resnet50", str(folder), manifest, 1, None, "0.12.0", model_yaml_config=config)
+context.request_processor = [RequestProcessor({})]
 handler = visionserve_image_classifier.ImageClassifier()
-handler.initialize(Context())
-(body,) = handler.handle([{"body": sys.stdin.buffer.read()}], Context())
+handler.initialize(context)
+(body,) = handler.handle([{"body": sys.stdin.buffer.read()}], context)
 print(body.decode())
 """
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torchvision
 import yaml
+from tests import quick
 from tests.build.conftest import FORMS
 
 from visionserve.build import catalog, package
@@ -83,3 +84,34 @@ def server(
 def client(server: TorchServe) -> Iterator[Client]:
     with Client(server.properties.inference, server.properties.management) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def quick_server(project: Path) -> Iterator[TorchServe]:
+    """TorchServe with the quick model, for hundreds of requests."""
+    built = quick.build(project, "quick")
+    properties = Properties.read(project / "config.properties").on_free_ports()
+    with TorchServe({"quick": built.archive.path}, properties, project / "logs-quick") as running:
+        for _ in health.wait_until_ready(running, timeout=120):
+            pass
+        yield running
+
+
+@pytest.fixture(scope="session")
+def quick_url(quick_server: TorchServe) -> str:
+    return f"{quick_server.properties.inference}/predictions/quick"
+
+
+@pytest.fixture(scope="session")
+def offline(quick_server: TorchServe, project: Path) -> quick.Offline:
+    """The quick network without us."""
+    return quick.Offline(project)
+
+
+@pytest.fixture
+def same_workers(quick_server: TorchServe) -> Iterator[None]:
+    """The quick model's workers are the same processes after the test as before."""
+    with Client(quick_server.properties.inference, quick_server.properties.management) as opened:
+        before = opened.worker_pids("quick")
+        yield
+        assert opened.worker_pids("quick") == before

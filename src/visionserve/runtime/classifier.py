@@ -1,23 +1,39 @@
-"""One model, loaded from an unpacked archive, warmed up and proven."""
+"""One model, loaded from an unpacked archive, warmed up and proven; then requests to answers.
+
+request -> payload -> images -> engine -> predictions
+"""
 
 from __future__ import annotations
 
+import platform
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import PIL
 import torch
+import torchvision
 
-from visionserve.runtime import archive, cores, engines, golden, images, network, payload, predictions
-from visionserve.runtime.errors import SpecError
-from visionserve.runtime.predictions import Answered
+import visionserve
+from visionserve.runtime import archive, cores, engines, golden, images, isolation, network, payload, predictions
+from visionserve.runtime.errors import (
+    DeadlineExceeded,
+    ExplanationUnsupported,
+    RequestError,
+    SpecError,
+)
+from visionserve.runtime.options import Options
+from visionserve.runtime.responses import Answered, Described
 from visionserve.runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
+
+    from visionserve.runtime.request import Request
 
 
 @dataclass(frozen=True)
@@ -26,33 +42,52 @@ class Prepared:
 
     Attributes:
         pixels: uint8 `[H, W, 3]` each, at the network's input size.
-        listed: Whether the client expects a list of answers.
+        reply: How the answers go back.
+        options: What else the client asked for.
+        decode_ms: What its pictures took to decode, in milliseconds.
     """
 
     pixels: list[npt.NDArray[np.uint8]]
-    listed: bool
+    reply: payload.Reply
+    options: Options
+    decode_ms: float
+
+
+Outcome = Answered | Described | RequestError
 
 
 class Classifier:
-    """Requests to answers, in three steps that the server may interleave as it likes."""
+    """Requests to answers, in steps that the server may interleave as it likes."""
 
-    def __init__(self, spec: ModelSpec, labels: Sequence[str], net: torch.nn.Module, device: torch.device):
+    def __init__(
+        self,
+        spec: ModelSpec,
+        labels: Sequence[str],
+        net: torch.nn.Module,
+        device: torch.device,
+        version: str = "1.0",
+    ) -> None:
         if spec.handler.input is None:
             raise SpecError(f"model {spec.name}: handler.input is missing; build the archive again")
         transform = spec.handler.input.complete()
         self.device = device
         self.labels = tuple(labels)
         self._spec = spec
+        self._version = version
         self._input = transform
-        self._engine = engines.make(spec.handler, net, self._input, device)
+        self._options = Options(top_k=spec.handler.top_k, response=spec.handler.response)
+        self.engine = engines.make(spec.handler, net, self._input, device)
 
     @classmethod
-    def open(cls, folder: Path, name: str, config: Mapping[str, Any], device: torch.device) -> Classifier:
+    def open(
+        cls, folder: Path, name: str, version: str, config: Mapping[str, Any], device: torch.device
+    ) -> Classifier:
         """Load the model of an unpacked archive, run every batch size once and check the golden answers.
 
         Args:
             folder: The unpacked archive.
             name: The model's name.
+            version: The archive's version of it.
             config: The archive's `model-config.yaml`, parsed.
             device: Where to run.
 
@@ -68,19 +103,99 @@ class Classifier:
         labels = archive.read_labels(folder)
         state_dict = network.read_weights(folder / spec.handler.weights)
         net = network.load(spec.handler, state_dict, len(labels), device)
-        classifier = cls(spec, labels, net, device)
+        classifier = cls(spec, labels, net, device, version)
         classifier.warm_up()
         classifier.prove(archive.read_golden(folder))
         return classifier
 
-    def prepare(self, fields: Mapping[str, Any]) -> Prepared:
+    def prepare(self, request: Request) -> Prepared | Described:
         """Decode one request's pictures to the network's input size.
 
         Raises:
-            RequestError: The request is none of the forms we take, or a picture of it cannot be decoded.
+            RequestError: The request is none of the forms we take, asks for what we do not do, is late, or a
+                picture of it cannot be decoded.
         """
-        request = payload.parse(fields)
-        return Prepared([self.pixels(picture) for picture in request.pictures], request.listed)
+        if request.asks_description:
+            return Described(self.description())
+        start = time.perf_counter()
+        if request.asks_explanation:
+            raise ExplanationUnsupported("this model gives predictions, no explanations of them")
+        options = Options.read(request.sent, self._options)
+        options.require_time()
+        limits = self._spec.handler
+        parsed = payload.parse(request, limits.max_images, limits.max_pixels)
+        pixels = list(self._decoded(parsed, options))
+        return Prepared(pixels, parsed.reply, options, 1e3 * (time.perf_counter() - start))
+
+    def _decoded(self, parsed: payload.Payload, options: Options) -> Iterator[npt.NDArray[np.uint8]]:
+        left = self._spec.handler.max_pixels
+        for picture in parsed.pictures:
+            options.require_time()
+            image = images.of(picture, left)
+            left -= image.width * image.height
+            yield images.fit(image, self._input)
+
+    def answer(self, prepared: Sequence[Prepared | Described | RequestError]) -> list[Outcome]:
+        """Answer several requests together; what is no prepared request stays as it is.
+
+        A request fails alone: if its deadline has passed, or the network fails on a picture of it.
+        """
+        due = [self._due(item) for item in prepared]
+        pixels = [picture for item in due if isinstance(item, Prepared) for picture in item.pixels]
+        start = time.perf_counter()
+        outcomes = iter(isolation.run(self.engine, pixels, self._spec.batch_size, self.device))
+        inference_ms = 1e3 * (time.perf_counter() - start)
+        return [
+            self._answered(item, [next(outcomes) for _ in item.pixels], inference_ms)
+            if isinstance(item, Prepared)
+            else item
+            for item in due
+        ]
+
+    @staticmethod
+    def _due(item: Prepared | Described | RequestError) -> Prepared | Described | RequestError:
+        try:
+            if isinstance(item, Prepared):
+                item.options.require_time()
+        except DeadlineExceeded as late:
+            return late
+        return item
+
+    def _answered(
+        self, item: Prepared, outcomes: Sequence[isolation.Outcome], inference_ms: float
+    ) -> Answered | RequestError:
+        failure = next((outcome for outcome in outcomes if isinstance(outcome, RequestError)), None)
+        if failure is not None:
+            return failure
+        return Answered(
+            pictures=[
+                predictions.classify(logits, self.labels, item.options.top_k)
+                for logits in outcomes
+                if isinstance(logits, torch.Tensor)
+            ],
+            reply=item.reply,
+            shape=item.options.response,
+            model=self._spec.name,
+            version=self._version,
+            stages={"decode": item.decode_ms, "inference": inference_ms},
+        )
+
+    def description(self) -> dict[str, Any]:
+        """What this model is: its settings, weights, engine and the versions that run it."""
+        return {
+            "model": self._spec.name,
+            "version": self._version,
+            "weights": {"file": self._spec.handler.weights, "sha256": self._spec.handler.sha256},
+            "engine": self.engine.name,
+            "precision": self._spec.handler.precision,
+            "device": str(self.device),
+            "classes": len(self.labels),
+            "spec": self._spec.to_mapping(),
+            "versions": {
+                "python": platform.python_version(),
+                **{module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
+            },
+        }
 
     def pixels(self, data: bytes | bytearray) -> npt.NDArray[np.uint8]:
         """One encoded picture as uint8 `[H, W, 3]` at the network's input size.
@@ -98,27 +213,7 @@ class Classifier:
         """
         size = self._spec.batch_size
         batches = [images.stack(pixels[start : start + size]) for start in range(0, len(pixels), size)]
-        return torch.cat([self._engine.logits(batch) for batch in batches])
-
-    def answer(self, requests: Sequence[Prepared]) -> list[Answered]:
-        """Answer several requests together.
-
-        Raises:
-            ModelFailure: The network answered one of them with NaN or infinity.
-        """
-        pixels = [picture for request in requests for picture in request.pixels]
-        if not pixels:
-            return []
-        answers = iter(predictions.classify(self.logits(pixels), self.labels, self._spec.handler.top_k))
-        return [Answered([next(answers) for _ in request.pixels], request.listed) for request in requests]
-
-    def answer_one(self, request: Prepared) -> Answered:
-        """Answer one request by itself.
-
-        Raises:
-            ModelFailure: The network answered with NaN or infinity.
-        """
-        return self.answer([request])[0]
+        return torch.cat([self.engine.logits(batch) for batch in batches])
 
     def golden_probabilities(self) -> torch.Tensor:
         """This network's answers to the golden pictures: float32 `[pictures, classes]`."""
@@ -128,7 +223,7 @@ class Classifier:
         """Run every batch size once, so that no request pays for a first call."""
         blank = torch.zeros(self._spec.batch_size, self._input.crop, self._input.crop, 3, dtype=torch.uint8)
         for size in range(1, self._spec.batch_size + 1):
-            self._engine.logits(blank[:size])
+            self.engine.logits(blank[:size])
 
     def prove(self, expected: Sequence[golden.GoldenAnswer]) -> None:
         """Check this network against recorded golden answers.

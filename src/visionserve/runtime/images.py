@@ -1,6 +1,6 @@
 """Encoded pictures to RGB pixels at the network's input size.
 
-bytes -> open (format, size limit) -> decode -> orient -> RGB -> resize -> central crop -> uint8 [H, W, 3]
+bytes -> open (format, size limit) -> decode -> upright -> RGB -> resize -> central crop -> uint8 [H, W, 3]
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F  # noqa: N812  torchvision's own documentation calls it F
 
-from visionserve.runtime.errors import ImageTooLarge, InvalidImage
+from visionserve.runtime import formats
+from visionserve.runtime.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,52 +25,121 @@ if TYPE_CHECKING:
 
     from visionserve.runtime.spec import InputSpec
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
-
 # Ours is stricter and is checked before anything is decoded; Pillow's would only warn.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of metadata that clients sent, which is no news to whoever reads the server's log.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+# A progressive JPEG costs a pass over all its pixels per scan, and an empty scan is 75 bytes: 0.7 ns a pixel and
+# scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
+_MAX_SCANS = 64
+_START_OF_SCAN = b"\xff\xda"
+
+# As Pillow names them. libtiff logs a line for every row of a damaged fax, so faxes could flood the server's log.
+_TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
+
+# Sides' ratio from which only the middle of a picture is resized, and the ratio that is left.
+_ELONGATED = 100
+_KEPT = 10
+
+# What has one meaning in 8 bits. Samples of 32 bits have no known range, and Lab is not for showing.
+_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
+
+# EXIF 2.32, tag 274: what turns the stored picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def decode(data: bytes | bytearray | memoryview, max_pixels: int) -> Image.Image:
+def decode(data: bytes | bytearray, max_pixels: int) -> Image.Image:
     """Decode the first frame of a picture to RGB, turned upright as its EXIF orientation says.
 
-    Transparency is dropped, as `Image.convert("RGB")` and hence torchvision's own data loaders do; 16-bit grey
-    is scaled to 8 bits; colour profiles are not applied.
+    Transparency is dropped, as `Image.convert("RGB")` and hence torchvision's own data loaders do; 16 bits are
+    reduced to their upper 8; CMYK is read as Adobe writes it; colour profiles are not applied.
 
     Args:
-        data: The encoded picture, in one of `FORMATS`.
+        data: The encoded picture, in one of `formats.DECODERS`.
         max_pixels: The most pixels it may have, read from its header before any of them is decoded.
 
     Raises:
-        InvalidImage: It is not a picture in one of `FORMATS`, or it is damaged.
+        UnsupportedFormat: It is a file of another kind that we know.
+        InvalidImage: It is not a picture in one of those formats, or it is damaged.
         ImageTooLarge: It has more than `max_pixels`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise ImageTooLarge(
-                        f"the image is {width}x{height}, {width * height} pixels; this model takes {max_pixels}"
-                    )
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
-    except ImageTooLarge:
+        with _open(data) as image:
+            _require_affordable(image, data, max_pixels)
+            image.load()
+            return _rgb(_upright(image))
+    except RequestError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
         raise InvalidImage(
-            f"the {len(data)} bytes are not a readable image; send JPEG, PNG, GIF, WebP, BMP or TIFF"
+            f"the {len(data)} bytes start as an image and are damaged or cut short; send {formats.TAKEN}"
         ) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        wide = np.asarray(image).astype(np.uint32)
-        return Image.fromarray((wide.clip(0, 0xFFFF) >> 8).astype(np.uint8)).convert("RGB")
+def _open(data: bytes | bytearray) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=formats.DECODERS)
+    except Exception as error:  # as above
+        formats.refuse_known_others(data)
+        raise InvalidImage(f"the {len(data)} bytes are not a readable image; send {formats.TAKEN}") from error
+
+
+def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"the image is {width}x{height}, {width * height} pixels, where {max_pixels} are allowed"
+        )
+    compression = image.info.get("compression", "raw")
+    if image.format == "TIFF" and compression not in _TIFF_COMPRESSIONS:
+        raise UnsupportedFormat(
+            f"this is a TIFF of compression {compression}; send {', '.join(_TIFF_COMPRESSIONS)}"
+        )
+    # In coded data 0xFF is followed by 0 or a restart marker, so this counts scans, and those of thumbnails.
+    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_SCANS:
+        raise InvalidImage(f"the JPEG has more than {_MAX_SCANS} scans; save it again as an ordinary one")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its orientation says; a damaged EXIF block says nothing."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # any damage to metadata, which the pixels do not need
+        return image
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode not in _MODES:
+        raise InvalidImage(
+            f"the image's samples are of kind {image.mode}; send grey, RGB or CMYK of at most 16 bits"
+        )
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def of(picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int) -> Image.Image:
+    """An RGB picture from an encoded one, or from its pixels: uint8 `[H, W, 3]`.
+
+    Raises:
+        RequestError: See `decode`.
+    """
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture)
+    return decode(picture, max_pixels)
 
 
 def fit(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8]:
@@ -82,8 +152,24 @@ def fit(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8]:
     Returns:
         uint8 `[crop, crop, 3]`; scaling to [0, 1] and normalising are the engine's.
     """
-    resized = F.resize(image, [spec.resize], InterpolationMode(spec.interpolation), antialias=spec.antialias)
+    shaped = _without_far_ends(image)
+    resized = F.resize(shaped, [spec.resize], InterpolationMode(spec.interpolation), antialias=spec.antialias)
     return np.asarray(F.center_crop(resized, [spec.crop]))
+
+
+def _without_far_ends(image: Image.Image) -> Image.Image:
+    """The picture, or the middle of one so elongated that enlarging its short side would fill the memory.
+
+    A picture of 50,000,000 x 1 resized to 232 on its short side would be 8 TB, all of it cropped away again but
+    a square in the middle. The middle that is kept is wide enough that nothing of that square changes but the
+    rounding of its position.
+    """
+    short, long = sorted(image.size)
+    if long <= _ELONGATED * short:
+        return image
+    kept = _KEPT * short + (long - _KEPT * short) % 2  # of the same parity, so that the centre stays the centre
+    left, top = ((side - kept) // 2 if side == long else 0 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 def stack(images: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:

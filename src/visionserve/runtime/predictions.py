@@ -1,65 +1,41 @@
-"""Logits to labels with probabilities, and those to the bytes of a response."""
+"""Logits to the most probable classes."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import torch
-
-from visionserve.runtime.errors import ModelFailure
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.runtime.errors import RequestError
-
-Answer = dict[str, float]
+    import torch
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One request's answers.
+class Prediction:
+    """One class of an answer.
 
     Attributes:
-        answers: One per picture, each label to probability, most probable first.
-        listed: Whether the client expects a list of them.
+        label: The class's name.
+        index: Its place among the network's classes.
+        probability: Its share of all classes, 0 to 1.
     """
 
-    answers: list[Answer]
-    listed: bool
+    label: str
+    index: int
+    probability: float
 
 
-def classify(logits: torch.Tensor, labels: Sequence[str], top_k: int) -> list[Answer]:
-    """The most probable labels of each picture, most probable first.
+def classify(logits: torch.Tensor, labels: Sequence[str], top_k: int) -> list[Prediction]:
+    """The most probable classes of one picture, most probable first.
 
     Args:
-        logits: float32 `[N, classes]`.
+        logits: float32 `[classes]`, finite.
         labels: One distinct label per class.
-        top_k: How many labels an answer holds; all of them when there are fewer.
-
-    Raises:
-        ModelFailure: A logit is NaN or infinite, so there are no probabilities.
+        top_k: How many to tell; all of them when there are fewer.
     """
-    if not torch.isfinite(logits).all():
-        raise ModelFailure("the network answered with NaN or infinite logits for this image")
-    probabilities, indices = logits.softmax(dim=1).topk(min(top_k, len(labels)), dim=1)
+    probabilities, indices = logits.softmax(dim=0).topk(min(top_k, len(labels)))
     return [
-        {labels[index]: probability for index, probability in zip(row_indices, row, strict=True)}
-        for row_indices, row in zip(indices.tolist(), probabilities.tolist(), strict=True)
+        Prediction(labels[index], index, probability)
+        for index, probability in zip(indices.tolist(), probabilities.tolist(), strict=True)
     ]
-
-
-def response(answered: Answered) -> bytes:
-    """One request's answer: `{label: probability, ...}`, or `{"predictions": [...]}` for a listed request."""
-    return _encode({"predictions": answered.answers} if answered.listed else answered.answers[0])
-
-
-def error_response(error: RequestError) -> bytes:
-    """One request's error, with the keys TorchServe's own errors have."""
-    return _encode({"code": error.status, "type": error.type, "message": str(error)})
-
-
-def _encode(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 EngineName = Literal["eager"]
 Precision = Literal["fp32"]
+ResponseShape = Literal["labels", "detailed"]
 
 # TorchServe's own pattern for model names; it unpacks archives into a folder called `models`, so that is taken.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*")
@@ -105,7 +106,9 @@ class HandlerSpec:
         engine: What runs the network.
         precision: The number format it runs in.
         top_k: How many classes an answer holds; all of them when the network has fewer.
-        max_pixels: The most pixels (width x height) a picture may have before it is decoded.
+        response: What an answer tells unless the request says: `labels` with probabilities, or `detailed`.
+        max_pixels: The most pixels (width x height) the pictures of one request may have before they are decoded.
+        max_images: The most pictures one request may hold.
     """
 
     architecture: str
@@ -118,11 +121,14 @@ class HandlerSpec:
     engine: EngineName = "eager"
     precision: Precision = "fp32"
     top_k: int = 5
+    response: ResponseShape = "labels"
     max_pixels: int = 50_000_000
+    max_images: int = 32
 
     def __post_init__(self) -> None:
         _check(self.top_k > 0, f"handler.topK is {self.top_k}: an answer holds at least 1 class")
         _check(self.max_pixels > 0, f"handler.maxPixels is {self.max_pixels}: it must be above 0")
+        _check(self.max_images > 0, f"handler.maxImages is {self.max_images}: a request holds at least 1 picture")
         _check(
             self.sha256 is None or _SHA256.fullmatch(self.sha256) is not None,
             f"handler.sha256 is '{self.sha256}': it must be 64 hexadecimal digits, in lower case",

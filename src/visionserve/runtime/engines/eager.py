@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 class EagerEngine:
-    """The network, called; pixels become floats on its device."""
+    """The network, called; pixels become floats on its device.
+
+    On a CPU pictures run one by one, so that an answer is the same, bit for bit, whoever shares the batch.
+    oneDNN chooses its blocking by the batch size: measured on ResNet-50 and VGG-16, the same picture's logits
+    differ by up to 5e-5 between batch sizes, and between places in a batch of 5, 6 or 7. It costs a batch of 8
+    a fifth of its throughput, and a lone request nothing; padding every batch to 8 would make a lone request
+    pay for 8. A GPU runs batches whole, for there they are most of the throughput.
+    """
 
     name = "eager"
 
@@ -29,5 +36,6 @@ class EagerEngine:
         # NHWC bytes seen as NCHW are already in channels_last layout: no copy, and convolutions prefer it.
         images = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         normalised = images.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
-        logits: torch.Tensor = self._network(normalised)
+        together = len(pixels) if self._device.type == "cuda" else 1
+        logits = torch.cat([self._network(batch) for batch in torch.split(normalised, together)])
         return logits.float().cpu()

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests import quick
+from tests.wire import Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def worker(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Worker:
+    """The quick model, loaded by TorchServe's own worker code in this process."""
+    built = quick.build(project, "quick")
+    return Worker.load(built.archive.path, tmp_path_factory.mktemp("unpacked"))
+
+
+@pytest.fixture(scope="session")
+def offline(worker: Worker, project: Path) -> quick.Offline:
+    """The same network without us."""
+    return quick.Offline(project)

@@ -1,0 +1,350 @@
+"""A batch in, as many right answers out: the handler under TorchServe's own worker code."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests import corpus, quick
+from tests.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, Answers, Part, Sent, items
+from tests.wire import Got, Worker, decoding
+
+from visionserve.runtime import device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def alone(worker: Worker) -> Answers:
+    """What each good picture is answered by itself."""
+    return Answers((data, worker.ask([Sent.body(data)])[0].body) for data in GOOD)
+
+
+def error_of(got: Got) -> tuple[int, str]:
+    document = got.document
+    assert set(document) == {"code", "type", "message"}
+    assert document["code"] == got.status
+    assert not any(leak in document["message"] for leak in (".py", "/srv", "/tmp", "Traceback", "secret"))
+    return got.status, document["type"]
+
+
+def test_answers_are_offline_torchs(worker: Worker, offline: quick.Offline) -> None:
+    for data in GOOD:
+        (got,) = worker.ask([Sent.body(data)])
+        expected = offline(data)
+        assert (got.status, got.phrase, got.content_type) == (200, "OK", "application/json")
+        assert list(got.document) == list(expected)[:5]
+        assert got.document == pytest.approx({label: expected[label] for label in got.document}, abs=1e-4)
+
+
+@pytest.mark.parametrize("bad", range(9))
+def test_a_batch_of_8_with_k_bad_gives_k_errors_and_8_minus_k_unchanged_answers(
+    bad: int, worker: Worker, alone: Answers
+) -> None:
+    good = GOOD[: 8 - bad]
+    for turn in range(8):
+        batch = [Sent.body(data) for data in good] + [
+            Sent.body(variant.data) for variant in BAD[turn : turn + bad]
+        ]
+        order = sorted(range(8), key=lambda place: (place * 3 + turn) % 8)
+        got = worker.ask([batch[place] for place in order])
+        for place, answer in zip(order, got, strict=True):
+            if place < len(good):
+                assert (answer.status, answer.body) == (200, alone[good[place]])
+            else:
+                variant = BAD[turn + place - len(good)]
+                assert error_of(answer) == (variant.status, variant.type)
+            assert answer.headers["X-Batch-Size"] == "8"
+
+
+@pytest.mark.parametrize("variant", corpus.variants(), ids=lambda variant: variant.name)
+def test_every_picture_of_the_corpus_gets_its_status_and_label(
+    variant: corpus.Variant, worker: Worker, offline: quick.Offline
+) -> None:
+    (got,) = worker.ask([Sent.body(variant.data)])
+    if variant.pixels is None:
+        assert error_of(got) == (variant.status, variant.type)
+    else:
+        assert got.status == 200
+        assert next(iter(got.document)) == next(iter(offline(variant.pixels)))
+
+
+@pytest.mark.parametrize("decoded", [True, False], ids=["plain-torchserve", "our-configuration"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_picture_has_the_same_answer(
+    form: str, decoded: bool, worker: Worker, alone: Answers
+) -> None:
+    make, reply = FORMS[form]
+    with decoding(decoded):
+        (got,) = worker.ask([make(JPEG)])
+    assert got.status == 200
+    answers = got.document["predictions"] if reply == "list" else [got.document]
+    assert all(answer == json.loads(alone[JPEG]) for answer in answers)
+    assert len(answers) == {"multipart-two": 2, "instances": 3}.get(form, 1)
+
+
+@pytest.mark.parametrize("decoded", [True, False], ids=["plain-torchserve", "our-configuration"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_every_mistake_has_its_own_status_and_type(
+    wrong: str, decoded: bool, worker: Worker, alone: Answers
+) -> None:
+    sent, expected = WRONG[wrong]
+    with decoding(decoded):
+        before, got, after = worker.ask([Sent.body(GOOD[1]), sent, Sent.body(GOOD[2])])
+    assert error_of(got) == expected
+    assert (before.body, after.body) == (alone[GOOD[1]], alone[GOOD[2]])
+
+
+@pytest.mark.parametrize("value", ["null", "3", '"text"', "[]", "true", '""'])
+def test_json_that_is_no_document_is_refused_however_it_arrives(value: str, worker: Worker) -> None:
+    for decoded in (True, False):
+        with decoding(decoded):
+            (got,) = worker.ask([Sent.body(value.encode(), "application/json")])
+        assert error_of(got)[0] == 400
+
+
+def test_pixels_are_counted_over_all_pictures_of_a_request(worker: Worker) -> None:
+    half = corpus.encoded(corpus.picture(800, 700), "PNG")
+    assert worker.ask([Sent.multipart(a=half)])[0].status == 200
+    assert error_of(worker.ask([Sent.multipart(a=half, b=half)])[0]) == (413, "ImageTooLarge")
+
+
+def test_top_k(worker: Worker, offline: quick.Offline) -> None:
+    expected = list(offline(JPEG))
+    sent = [Sent.body(JPEG, X_Top_K=k) for k in ("1", "3", " 7 ", "1000")] + [Sent.body(JPEG, **{"x-top-k": "2"})]
+    got = [list(answer.document) for answer in worker.ask(sent)]
+    assert got == [expected[:1], expected[:3], expected, expected, expected[:2]]
+
+
+def test_detailed(worker: Worker, offline: quick.Offline) -> None:
+    one, several = worker.ask(
+        [
+            Sent.body(JPEG, X_Response="Detailed"),
+            Sent(Sent.multipart(a=JPEG, b=GOOD[1]).parts, {"x-response": "detailed", "X-Top-K": "1"}),
+        ]
+    )
+    document = one.document
+    assert (document["model"], document["version"]) == ("quick", "1.0")
+    assert [each["label"] for each in document["classes"]] == list(offline(JPEG))[:5]
+    assert [quick.LABELS[each["index"]] for each in document["classes"]] == list(offline(JPEG))[:5]
+    assert set(document["classes"][0]) == {"label", "index", "probability"}
+    assert set(document["stages"]) == {"decode", "inference"}
+    times = dict(pair.split("=") for pair in one.headers["X-Stage-Times"].split(","))
+    assert {stage: float(ms) for stage, ms in times.items()} == document["stages"]
+    top = [answer["classes"][0]["label"] for answer in several.document["predictions"]]
+    assert top == [next(iter(offline(data))) for data in (JPEG, GOOD[1])]
+
+
+def test_a_deadline_to_come_changes_nothing(worker: Worker, alone: Answers) -> None:
+    soon = str(int(time.time() * 1000) + 60_000)
+    (got,) = worker.ask([Sent.body(JPEG, X_Request_Deadline_Ms=soon)])
+    assert got.body == alone[JPEG]
+
+
+def test_a_deadline_that_passes_while_neighbours_decode_is_not_run(
+    worker: Worker, alone: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    moments = iter([now, now, now, now + 100])  # at the start, before each of two pictures, before the network
+    monkeypatch.setattr("visionserve.runtime.options.time", SimpleNamespace(time=lambda: next(moments)))
+    deadline = str(int(now * 1000) + 50_000)
+    headers = {**Sent.multipart().headers, "X-Request-Deadline-Ms": deadline}
+    late, other = worker.ask([Sent(Sent.multipart(a=JPEG, b=JPEG).parts, headers), Sent.body(JPEG)])
+    assert error_of(late) == (504, "DeadlineExceeded")
+    assert other.body == alone[JPEG]
+
+
+@pytest.mark.parametrize("name", ["describe", "Describe", "explain", "ts_stream_next", "body", "data"])
+def test_hostile_headers_change_nothing_for_neighbours(name: str, worker: Worker, alone: Answers) -> None:
+    batch = [Sent.body(GOOD[0]), Sent.body(GOOD[1], **{name: "True"}), Sent.body(GOOD[2])]
+    got = worker.ask(batch)
+    assert [got[0].body, got[2].body] == [alone[GOOD[0]], alone[GOOD[2]]]
+    assert got[1].body == alone[GOOD[1]] or name == "explain"
+
+
+def test_describe_answers_the_management_call_alone(worker: Worker) -> None:
+    (described,) = worker.ask([Sent((), {"describe": "True", "Host": "localhost"})])
+    document = described.document
+    assert described.status == 200
+    assert (document["model"], document["version"], document["engine"]) == ("quick", "1.0", "eager")
+    assert document["spec"]["handler"]["architecture"] == "resnet18"
+    assert len(document["weights"]["sha256"]) == 64
+    assert document["versions"]["torch"] == torch.__version__
+    forged = Sent((), {"describe": "True", "Content-Type": "multipart/form-data; boundary=x"})
+    assert error_of(worker.ask([forged])[0]) == (400, "EmptyRequest")
+
+
+class Engine:
+    """The worker's engine, made to fail where `fails` says so."""
+
+    name = "failing"
+
+    def __init__(self, engine: Any, fails: Callable[[torch.Tensor], None]) -> None:
+        self._engine, self._fails = engine, fails
+        self.batches: list[int] = []
+
+    def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.batches.append(len(pixels))
+        self._fails(pixels)
+        logits: torch.Tensor = self._engine.logits(pixels)
+        return logits
+
+
+@pytest.fixture
+def failing(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[torch.Tensor], None]], Engine]:
+    def install(fails: Callable[[torch.Tensor], None]) -> Engine:
+        engine = Engine(worker.handler.classifier.engine, fails)
+        monkeypatch.setattr(worker.handler.classifier, "engine", engine)
+        return engine
+
+    return install
+
+
+def marked(pixels: torch.Tensor) -> torch.Tensor:
+    """Which of the pictures are plain red."""
+    return (pixels == torch.tensor([255, 0, 0], dtype=torch.uint8)).all(dim=3).flatten(1).all(dim=1)
+
+
+RED = corpus.encoded(Image.new("RGB", (64, 64), "red"), "PNG")
+
+
+def test_a_picture_the_network_fails_on_fails_alone(
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: Answers
+) -> None:
+    def fails(pixels: torch.Tensor) -> None:
+        if marked(pixels).any():
+            raise RuntimeError("secret detail at /srv/model.py")
+
+    engine = failing(fails)
+    got = worker.ask([Sent.body(GOOD[0]), Sent.body(RED), Sent.body(GOOD[1])])
+    assert error_of(got[1]) == (500, "ModelFailure")
+    assert b"secret" not in got[1].body
+    assert [got[0].body, got[2].body] == [alone[GOOD[0]], alone[GOOD[1]]]
+    assert engine.batches == [3, 1, 1, 1]
+
+
+def test_logits_that_are_no_numbers_fail_alone(
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: Answers
+) -> None:
+    engine = failing(lambda _: None)
+    right = engine._engine
+
+    class Nan:
+        def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+            return torch.where(marked(pixels)[:, None], torch.nan, right.logits(pixels))
+
+    engine._engine = Nan()
+    got = worker.ask([Sent.body(GOOD[0]), Sent.body(RED), Sent.body(GOOD[1])])
+    assert error_of(got[1]) == (500, "ModelFailure")
+    assert [got[0].body, got[2].body] == [alone[GOOD[0]], alone[GOOD[1]]]
+    assert engine.batches == [3]
+
+
+@pytest.mark.parametrize(("room", "batches"), [(8, [8]), (4, [8, 4, 4]), (1, [8, 4, 2, *[1] * 8])])
+def test_out_of_memory_halves_the_batch(
+    room: int,
+    batches: list[int],
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine],
+    worker: Worker,
+    alone: Answers,
+) -> None:
+    def fails(pixels: torch.Tensor) -> None:
+        if len(pixels) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    engine = failing(fails)
+    got = worker.ask([Sent.body(data) for data in GOOD[:8]])
+    assert [answer.body for answer in got] == [alone[data] for data in GOOD[:8]]
+    assert engine.batches == batches
+
+
+def test_what_has_no_memory_even_alone_is_503_for_the_rest(
+    failing: Callable[[Callable[[torch.Tensor], None]], Engine], worker: Worker, alone: Answers
+) -> None:
+    def fails(pixels: torch.Tensor) -> None:
+        if len(pixels) > 1 or engine.batches.count(1) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    engine = failing(fails)
+    got = worker.ask([Sent.body(data) for data in GOOD[:8]])
+    assert [answer.body for answer in got[:2]] == [alone[data] for data in GOOD[:2]]
+    assert {error_of(answer) for answer in got[2:]} == {(503, "OutOfMemory")}
+    assert engine.batches == [8, 4, 2, 1, 1, 1]
+
+
+def test_an_error_of_our_own_fails_no_other_request(
+    worker: Worker, alone: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = worker.handler.classifier.prepare
+
+    def breaks(request: Any) -> Any:
+        if request.header("X-Break"):
+            raise KeyError("/srv/secret")
+        return prepare(request)
+
+    monkeypatch.setattr(worker.handler.classifier, "prepare", breaks)
+    got = worker.ask([Sent.body(GOOD[0]), Sent.body(GOOD[1], X_Break="1")])
+    assert got[0].body == alone[GOOD[0]]
+    assert error_of(got[1]) == (500, "ModelFailure")
+
+
+def test_a_dead_device_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no GPU to break here: the probe's failure is played, the exit is watched."""
+
+    def dead(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    ended: list[int] = []
+    monkeypatch.setattr(torch, "ones", dead)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    device.end_process_if_dead(torch.device("cpu"))
+    assert ended == []
+    device.end_process_if_dead(torch.device("cuda", 0))
+    assert len(ended) == 1
+    assert ended[0] != 0
+
+
+ITEMS = items()
+
+
+@settings(max_examples=1000, deadline=None)
+@given(places=st.lists(st.integers(0, len(ITEMS) - 1), min_size=1, max_size=8))
+def test_any_batch_of_anything_gets_as_many_answers_each_its_own(
+    places: list[int], worker: Worker, alone: Answers
+) -> None:
+    got = worker.ask([ITEMS[place][0] for place in places])
+    for place, answer in zip(places, got, strict=True):
+        expected = ITEMS[place][1]
+        if isinstance(expected, bytes):
+            assert (answer.status, answer.body) == (200, alone[expected])
+        else:
+            assert error_of(answer) == expected
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    bodies=st.lists(st.one_of(st.binary(max_size=200), st.text(max_size=50).map(str.encode)), max_size=8),
+    kind=st.sampled_from(["", "application/json", "text/plain", "image/jpeg", "multipart/form-data", "ä/\u0000"]),
+    header=st.text(max_size=20),
+)
+def test_any_bytes_are_answered_with_a_client_error(
+    bodies: list[bytes], kind: str, header: str, worker: Worker
+) -> None:
+    names = ("X-Top-K", "X-Response", "X-Request-Deadline-Ms", "Inference-Header-Content-Length")
+    batch = [
+        Sent((Part("body", body, kind),), {"Content-Type": kind, names[place % 4]: header})
+        for place, body in enumerate(bodies)
+    ]
+    for decoded in (True, False):
+        with decoding(decoded):
+            for answer in worker.ask(batch):
+                assert error_of(answer)[0] in (400, 413, 415, 422, 504)

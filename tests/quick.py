@@ -1,0 +1,98 @@
+"""A network small enough to be asked thousands of times: random, yet its answers differ with the picture."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torchvision
+from PIL import Image
+from torchvision.transforms import functional as F  # noqa: N812
+from torchvision.transforms.functional import InterpolationMode
+
+from visionserve.build import catalog, demo, package
+
+if TYPE_CHECKING:
+    from visionserve.build.package import Packaged
+
+SIZE = 64
+LABELS = tuple(demo.HUES)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+_YAML = """\
+minWorkers: 2
+maxWorkers: 2
+batchSize: 8
+maxBatchDelay: 2
+responseTimeout: 120
+startupTimeout: 300
+handler:
+  architecture: resnet18
+  weights: weights/quick.pth
+  labels: models/demo/colours.txt
+  maxPixels: {max_pixels}
+  maxImages: 4
+  input: {{resize: {size}, crop: {size}, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}}
+"""
+
+
+def make(target: Path) -> None:
+    """Weights whose batch norms have seen pictures, so that pictures make a difference."""
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=len(LABELS))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        network.fc.weight.mul_(10)
+        network.train()(torch.stack([tensor(decoded(demo.picture(colour, 0))) for colour in LABELS]))
+    torch.save(network.state_dict(), target)
+
+
+def project(root: Path) -> Path:
+    """An empty folder made a project's."""
+    repository = Path(__file__).parents[1]
+    (root / "handlers").symlink_to(repository / "handlers")
+    (root / "weights").mkdir()
+    (root / "models" / "demo").mkdir(parents=True)
+    shutil.copy(repository / "models" / "demo" / "colours.txt", root / "models" / "demo")
+    return root
+
+
+def build(project: Path, name: str, max_pixels: int = 1_000_000) -> Packaged:
+    """The model's archive in a project's folder."""
+    weights = project / "weights" / "quick.pth"
+    if not weights.exists():
+        make(weights)
+    source = project / "models" / "demo" / f"{name}.yaml"
+    source.write_text(_YAML.format(size=SIZE, max_pixels=max_pixels))
+    return package.package(project, catalog.read(source), source)
+
+
+class Offline:
+    """The same network run by torch alone, with torchvision's transform and Pillow's decoding."""
+
+    def __init__(self, project: Path) -> None:
+        self._network = torchvision.models.resnet18(num_classes=len(LABELS))
+        self._network.load_state_dict(torch.load(project / "weights" / "quick.pth", weights_only=True))
+        self._network.eval()
+
+    def __call__(self, picture: bytes | Image.Image) -> dict[str, float]:
+        """Label to probability, most probable first."""
+        image = picture if isinstance(picture, Image.Image) else decoded(picture)
+        with torch.inference_mode():
+            probabilities = self._network(tensor(image)[None]).softmax(dim=1)[0].tolist()
+        return dict(sorted(zip(LABELS, probabilities, strict=True), key=lambda pair: -pair[1]))
+
+
+def decoded(picture: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(picture)).convert("RGB")
+
+
+def tensor(image: Image.Image) -> torch.Tensor:
+    resized = F.resize(image, [SIZE], InterpolationMode.BILINEAR, antialias=True)
+    normalised: torch.Tensor = F.normalize(F.to_tensor(F.center_crop(resized, [SIZE])), list(MEAN), list(STD))
+    return normalised
