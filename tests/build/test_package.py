@@ -33,7 +33,8 @@ MEMBERS = {
     "visionserve_image_classifier.py",
 }
 
-# Answers one picture in a process that sees the unpacked archive and the installed libraries only, with TorchServe's own context.
+# Answers one picture in a process that sees the unpacked archive and the installed libraries only; the context is
+# TorchServe's own.
 ANSWER = """
 import json, pathlib, sys, yaml
 import visionserve, visionserve_image_classifier
