@@ -109,7 +109,7 @@ def test_json_that_is_no_document_is_refused_however_it_arrives(value: str, work
     for decoded in (True, False):
         with decoding(decoded):
             (got,) = worker.ask([Sent.body(value.encode(), "application/json")])
-        assert error_of(got)[0] == 400
+        assert error_of(got) == (400, "InvalidRequest")
 
 
 def test_pixels_are_counted_over_all_pictures_of_a_request(worker: Worker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from visionserve.build import demo
 from visionserve.client import Client, Refused, Unreachable
@@ -111,6 +113,25 @@ def test_the_archive_and_the_archivers_answer_the_same_and_right(client: Client)
         ours = client.predict("ours", picture)
         assert next(iter(ours)) == colour
         assert client.predict("archived", picture) == ours
+
+
+def test_json_has_the_same_contract_where_torchserve_parses_it_first(client: Client) -> None:
+    url, (_, picture) = f"{client.inference}/predictions/ours", demo.held_out(per_class=1)[0]
+    encoded = base64.b64encode(picture).decode()
+    answer = client.predict("ours", picture)
+
+    assert requests.post(url, json={"data": encoded}, timeout=60).json() == answer
+    assert requests.post(url, json={"instances": [{"b64": encoded}]}, timeout=60).json() == {
+        "predictions": [answer]
+    }
+    tensor = {"name": "x", "datatype": "BYTES", "shape": [1], "data": [encoded]}
+    labels = requests.post(url, json={"inputs": [tensor]}, timeout=60).json()["outputs"][0]["data"]
+    assert labels == list(answer)
+    for body, kind in ((b'{"data": ', "InvalidJson"), (b"null", "InvalidRequest"), (b"\xff\xfe", "InvalidImage")):
+        wrong = requests.post(url, data=body, headers={"Content-Type": "application/json"}, timeout=60)
+        assert (wrong.status_code, wrong.json()["type"]) == (400, kind)
+    typed = requests.post(url, data=picture, headers={"Content-Type": "application/json"}, timeout=60)
+    assert typed.json() == answer
 
 
 def test_the_manifests_agree(demo_archives: dict[str, Packaged], archivers_mar: Path) -> None:

@@ -167,8 +167,7 @@ def _without_far_ends(image: Image.Image) -> Image.Image:
     short, long = sorted(image.size)
     if long <= _ELONGATED * short:
         return image
-    kept = _KEPT * short + (long - _KEPT * short) % 2  # of the same parity, so that the centre stays the centre
-    left, top = ((side - kept) // 2 if side == long else 0 for side in image.size)
+    left, top = ((side - _KEPT * short) // 2 if side == long else 0 for side in image.size)
     return image.crop((left, top, image.width - left, image.height - top))
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,7 +48,9 @@ JSON_LENGTH = "Inference-Header-Content-Length"
 _FORMS = 'send the image as the body, as a multipart file, or as JSON with "instances", "data" or "inputs"'
 _KEYS = ("inputs", "instances", "data")
 _URL_ENCODED = "application/x-www-form-urlencoded"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What JSON starts with, after a byte-order mark and white space, and no picture does.
+_DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*[{\["\-0-9tfn]')
 # A parsed value takes up to 64 bytes for 2 of text; this keeps the document of one request below some 300 MB.
 _MAX_VALUES = 5_000_000
 # What a multipart part costs beside its content and boundary: its headers, with a long file name.
@@ -128,14 +131,15 @@ def _file(name: str, value: Any) -> Encoded:
 
 
 def _single(value: Any, request: Request, max_images: int, max_pixels: int) -> Payload:
-    if isinstance(value, str):
+    as_json = request.media_type == "application/json"
+    if isinstance(value, str) and not as_json:
         value = value.encode()
     if (value is None and "body" not in request.fields) or value == b"":
         raise EmptyRequest(f"the request has no image; {_FORMS}")
     if not isinstance(value, (bytes, bytearray)):
         return _document(value, memoryview(b""), max_images, max_pixels)
     length = request.header(JSON_LENGTH)
-    if length is None and value.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] not in (b"{", b"["):
+    if length is None and not (_JSON if as_json else _DOCUMENT).match(value):
         return Payload((value,), "one")
     end = len(value) if length is None else _json_length(length, len(value))
     return _document(_json(value[:end]), memoryview(value)[end:], max_images, max_pixels)
