@@ -31,10 +31,10 @@ def fake_session(tmp_path: Path) -> Iterator[SessionMaker]:
     with ExitStack() as stack:
 
         def make(**settings: float) -> Session:
-            options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-            host = stack.enter_context(
-                ceiling.running([sys.executable, "-m", "tests.load.fake_server", *options])
-            )
+            options = [
+                text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))
+            ]
+            host = stack.enter_context(ceiling.running([sys.executable, "-m", "tests.load.fake_server", *options]))
             corpus = small_corpus()
             corpus.write(tmp_path / "corpus")
             return Session(REPOSITORY / LOCUSTFILE, host, corpus, tmp_path / "corpus")

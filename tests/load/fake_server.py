@@ -33,7 +33,9 @@ class FakeModel(Responder):
         now = time.monotonic()
         cls.first = cls.first or now
         if cls.reject_above and cls.waiting >= cls.reject_above:
-            self._respond("503 Service Unavailable", '{"code":503,"type":"ServiceUnavailableException","message":"full"}')
+            self._respond(
+                "503 Service Unavailable", '{"code":503,"type":"ServiceUnavailableException","message":"full"}'
+            )
             return
         start = max(now, cls.free_at)
         stall_from = cls.first + cls.stall_after

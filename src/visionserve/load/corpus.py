@@ -143,7 +143,10 @@ def build(
     for kind, weight in weights.items():
         files = _pictures_of(kind, archives, own)
         share = (1 - bad_share) * weight / total / len(files)
-        pictures += [Picture(name, kind, share, _answers(kind, name, data, models, archives, ask), data) for name, data in files]
+        pictures += [
+            Picture(name, kind, share, _answers(kind, name, data, models, archives, ask), data)
+            for name, data in files
+        ]
     if bad_share:
         bad = _bad_pictures()
         pictures += [Picture(name, "bad", bad_share / len(bad), {}, data) for name, data in bad]
@@ -163,7 +166,11 @@ def _answers(
     if kind != "golden":
         return {model: frozenset({ask(model, data)}) for model in models}
     return {
-        model: next(labels for picture, labels in archive.known_answers(zipfile.Path(archives[model])) if picture.name == name)
+        model: next(
+            labels
+            for picture, labels in archive.known_answers(zipfile.Path(archives[model]))
+            if picture.name == name
+        )
         for model in models
     }
 

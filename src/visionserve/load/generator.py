@@ -56,13 +56,16 @@ class Session:
             *plan.arguments(),
         ]
 
-    def run(self, plan: Plan, folder: Path, label: str | None = None, interval: float = 1.0) -> Run:
+    def run(
+        self, plan: Plan, folder: Path, label: str | None = None, purpose: str = "run", interval: float = 1.0
+    ) -> Run:
         """Run a plan to its end.
 
         Args:
             plan: The load.
             folder: The run's own, made if need be; an earlier run in it is replaced.
             label: What a report is to call it.
+            purpose: What it is for: `soak` runs are watched for growth.
             interval: Seconds between readings of the server's processes.
 
         Raises:
@@ -71,7 +74,7 @@ class Session:
         if folder.exists():
             for old in folder.glob("samples*"):
                 old.unlink()
-        header = runs.begin(folder, plan, self.corpus, dict(self.facts), label)
+        header = runs.begin(folder, plan, self.corpus, dict(self.facts), label, purpose)
         users = plan.generators if plan.open_loop else plan.users
         longest = plan.warm_up + plan.duration + plan.timeout + _GRACE
         command = [

@@ -91,7 +91,8 @@ def window(samples: Samples, duration: float) -> Window:
 
 def measured(samples: Samples) -> Samples:
     """The requests that were due after the warm-up."""
-    return samples[samples["phase"] == MEASURED]
+    run: Samples = samples[samples["phase"] == MEASURED]
+    return run
 
 
 def latencies(samples: Samples) -> Floats:

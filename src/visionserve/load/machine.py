@@ -32,7 +32,12 @@ def describe() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / _GIBIBYTE, 1),
-        "gpus": [line.strip() for line in _output("nvidia-smi", "--query-gpu=name,clocks.max.sm,driver_version", "--format=csv,noheader")],
+        "gpus": [
+            line.strip()
+            for line in _output(
+                "nvidia-smi", "--query-gpu=name,clocks.max.sm,driver_version", "--format=csv,noheader"
+            )
+        ],
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }

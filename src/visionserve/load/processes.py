@@ -29,7 +29,8 @@ def find_server(address: str) -> int | None:
         return None
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == url.port:
+            port = getattr(connection.laddr, "port", None)
+            if connection.status == psutil.CONN_LISTEN and port == url.port:
                 return connection.pid
     return None
 

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 HEADER = "run.json"
 _FORMAT = 1
+# What is known of where and against what a run was made; a session knows it once for all its runs.
+_UNKNOWN: dict[str, Any] = {
+    "host": None,
+    "server": {},
+    "archives": {},
+    "machine": None,
+    "versions": {},
+    "commit": None,
+    "ceiling": None,
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,9 @@ def read(folder: Path) -> Run:
     return Run(folder, header)
 
 
-def begin(folder: Path, plan: Plan, corpus: Corpus, facts: dict[str, Any], label: str | None = None) -> dict[str, Any]:
+def begin(
+    folder: Path, plan: Plan, corpus: Corpus, facts: dict[str, Any], label: str | None = None, purpose: str = "run"
+) -> dict[str, Any]:
     """Write the header of a run that starts now, and return it.
 
     Args:
@@ -115,10 +127,12 @@ def begin(folder: Path, plan: Plan, corpus: Corpus, facts: dict[str, Any], label
         corpus: What it sends.
         facts: What is the same for every run of a session: machine, versions, server, archives, ceiling.
         label: What a report is to call it.
+        purpose: What it is for: `soak` runs are watched for growth.
     """
     header = {
         "format": _FORMAT,
         "label": label,
+        "purpose": purpose,
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "finished": None,
         "command": sys.argv,
@@ -130,6 +144,7 @@ def begin(folder: Path, plan: Plan, corpus: Corpus, facts: dict[str, Any], label
                 {"name": p.name, "kind": p.kind, "weight": p.weight, "bytes": len(p.data)} for p in corpus.pictures
             ],
         },
+        **_UNKNOWN,
         **facts,
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -135,12 +135,12 @@ def read(folder: Path, digest: str, models: list[str], pictures: list[str]) -> S
         "outcome": {outcome.name.lower(): int(outcome) for outcome in Outcome},
     }
     for name in RECORD.names or ():
-        column = table[name].combine_chunks()
-        if name in numbers:
-            codes = np.array([numbers[name][text] for text in column.dictionary.to_pylist()], np.int64)
-            samples[name] = codes[column.indices.to_numpy()] if len(codes) else 0
-        elif name == "type":
+        column: Any = table[name].combine_chunks()
+        if name == "type":
             samples[name] = [text.encode() for text in column.to_pylist()]
+        elif name in numbers:
+            codes = np.array([numbers[name][text] for text in column.dictionary.to_pylist()], np.int64)
+            samples[name] = codes[column.indices.to_numpy()]
         else:
             samples[name] = column.to_numpy()
     return samples

@@ -36,12 +36,14 @@ class Probe:
         holds: Whether the objective was met.
         confirming: Whether this was a long run.
         why: What was measured, in a few words.
+        valid: Whether the run may be believed; only a confirming run's counts against it.
     """
 
     rate: float
     holds: bool
     confirming: bool
     why: str = ""
+    valid: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def search(measure: Callable[[float, bool], Probe], start: float, precision: flo
         middle = math.sqrt(low * high)
         low, high = (middle, high) if holds(middle) else (low, middle)
     for rate in _downwards(low, precision):
-        if holds(rate, confirming=True):
+        # A run that may not be believed says nothing against the rate: it gets a second chance.
+        if holds(rate, confirming=True) or (not probes[-1].valid and holds(rate, confirming=True)):
             return Found(rate, tuple(probes))
     return Found(0.0, tuple(probes))
 
@@ -104,4 +107,5 @@ def _bracket(holds: Callable[[float], bool], start: float) -> tuple[float, float
 
 
 def _downwards(rate: float, precision: float) -> Iterator[float]:
-    return (rate / (1 + precision) ** turn for turn in range(_MOST_CONFIRMATIONS))
+    """The rate, then lower ones in growing steps, for every long run that fails has cost its time."""
+    return (rate / (1 + precision) ** (turn * (turn + 1) // 2) for turn in range(_MOST_CONFIRMATIONS))

@@ -90,7 +90,7 @@ def inflation(values: Floats) -> float:
 
 def mean_estimate(values: Floats) -> Estimate:
     """A mean with its confidence interval by batch means; Student's t for the few batches."""
-    if len(values) < 2:  # noqa: PLR2004
+    if len(values) < 2:
         return NOTHING if len(values) == 0 else Estimate(float(values[0]), float("nan"), float("nan"))
     mean = float(values.mean())
     if not np.isfinite(mean):
@@ -114,7 +114,7 @@ def rate_estimate(times: Floats, start: float, seconds: float) -> Estimate:
 
 
 def ratio_estimate(a: Estimate, b: Estimate) -> Estimate:
-    """b / a with its interval; each one's interval is taken for that of a normal distribution."""
+    """The ratio b / a with its interval; each one's interval is taken for that of a normal distribution."""
     if not (a.value > 0 and np.isfinite(b.value)):
         return NOTHING
     ratio = b.value / a.value
@@ -132,7 +132,7 @@ def slope_estimate(times: Floats, values: Floats) -> Estimate:
         values: `[n]`.
     """
     groups = min(_BATCHES, len(values))
-    if groups < 3:  # noqa: PLR2004
+    if groups < 3:
         return NOTHING
     x = np.array([part.mean() for part in np.array_split(times, groups)])
     y = np.array([part.mean() for part in np.array_split(values, groups)])

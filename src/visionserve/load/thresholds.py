@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ class Threshold:
         """Whether the run fulfils the condition; a number that is not known fulfils none."""
         return bool(_OPERATORS[self.compare](judgement.metric(judged, samples, self.metric), self.limit))
 
+    def value(self, judged: Judgement, samples: Samples) -> str:
+        """What the run measured, with its unit."""
+        value = judgement.metric(judged, samples, self.metric)
+        if self.is_latency:
+            return f"{value:.1f} ms" if math.isfinite(value) else "beyond the last answer"
+        return f"{value:.2%}" if self.metric in _SHARES else f"{value:.1f}/s"
+
 
 def parse(text: str) -> Threshold:
     """Read a condition.
@@ -63,7 +71,7 @@ def parse(text: str) -> Threshold:
     except ValueError:
         raise LoadError(f"'{text}': '{number}' is no number") from None
     if metric in _LATENCIES or _PERCENTILE.fullmatch(metric):
-        units = {"ms": 1.0, "s": 1000.0}
+        units: dict[str | None, float] = {"ms": 1.0, "s": 1000.0}
     elif metric in _SHARES:
         units = {"%": 0.01, None: 1.0}
     elif metric in _RATES:
