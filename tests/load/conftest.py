@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,18 +25,18 @@ def small_corpus() -> Corpus:
     return Corpus(tuple(Picture(f"{n}.bin", "own", 1.0, answers, bytes(n)) for n in (500, 2000)), {"fake": 1.0})
 
 
+@contextmanager
+def serving(folder: Path, **settings: float) -> Iterator[Session]:
+    """A fake server with the given settings, and a session of traffic to it."""
+    options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    corpus = small_corpus()
+    corpus.write(folder / "corpus")
+    with ceiling.running([sys.executable, "-m", "tests.load.fake_server", *options]) as host:
+        yield Session(REPOSITORY / LOCUSTFILE, host, corpus, folder / "corpus")
+
+
 @pytest.fixture
 def fake_session(tmp_path: Path) -> Iterator[SessionMaker]:
     """Start a fake server with the given settings, and return a session of traffic to it."""
     with ExitStack() as stack:
-
-        def make(**settings: float) -> Session:
-            options = [
-                text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))
-            ]
-            host = stack.enter_context(ceiling.running([sys.executable, "-m", "tests.load.fake_server", *options]))
-            corpus = small_corpus()
-            corpus.write(tmp_path / "corpus")
-            return Session(REPOSITORY / LOCUSTFILE, host, corpus, tmp_path / "corpus")
-
-        yield make
+        yield lambda **settings: stack.enter_context(serving(tmp_path, **settings))

@@ -36,6 +36,13 @@ def md1_latencies(rate: float, service: float, count: int, rng: np.random.Genera
     return np.asarray(waits + service)
 
 
-def stalled_share_late(stall: float, bound: float, seconds: float) -> float:
-    """The share of uniformly arriving requests that a lone stall makes later than `bound`, without queueing."""
-    return max(0.0, stall - bound) / seconds
+def latencies(due: NDArray[np.float64], service: float, stall_at: float, stall: float) -> NDArray[np.float64]:
+    """Latencies of requests that are due at given times, of one server that serves nobody during a stall."""
+    found, free = [], 0.0
+    for time in due:
+        start = max(time, free)
+        if stall_at <= start < stall_at + stall:
+            start = stall_at + stall
+        free = start + service
+        found.append(free - time)
+    return np.array(found)

@@ -18,7 +18,8 @@ def first(count: int, kind: arrivals.Arrivals, **options: float) -> np.ndarray:
 @pytest.mark.parametrize("generators", [1, 3])
 def test_poisson_gaps_are_exponential_whoever_shares_the_rate(generators: int) -> None:
     streams = [
-        first(4000, "poisson", rate=200, seed=5, generator=turn, generators=generators) for turn in range(generators)
+        first(4000, "poisson", rate=200, seed=5, generator=turn, generators=generators)
+        for turn in range(generators)
     ]
     end = min(stream[-1] for stream in streams)
     together = np.sort(np.concatenate(streams))

@@ -6,6 +6,7 @@ A search's folder holds `search.json` and one run's folder for each rate that wa
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ _FIRST_SHARE = 0.8
 _PATIENCE = 20
 _LEAST_TIMEOUT = 10.0  # seconds
 _FEWEST_REQUESTS = 300
+_CURVE_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Search:
         warm_up: Seconds before each that are not judged.
         seed: Of the schedules.
         generators: Processes that share the load.
+        curve: Further rates to try, as multiples of the result, so that the report can draw latency and goodput
+            from light load to past saturation.
     """
 
     objective: Threshold
@@ -55,6 +59,7 @@ class Search:
     warm_up: float = 3.0
     seed: int = 1
     generators: int = 1
+    curve: tuple[float, ...] = (0.33, 0.67, 1.25)
 
     def run(self, session: Session, folder: Path, tell: Callable[[Probe], None] = lambda _: None) -> Found:
         """Search with real traffic.
@@ -76,24 +81,29 @@ class Search:
             raise LoadError(f"no right answer came in {_FIRST_SECONDS:.0f} s; see {first.folder / 'locust.html'}")
         probes: list[Probe] = []
 
-        def measure(rate: float, confirming: bool) -> Probe:
-            run = session.run(self._plan(rate, confirming), self._folder(folder, len(probes), rate, confirming))
+        def measure(rate: float, confirming: bool, seconds: float | None = None) -> Probe:
+            plan = self._plan(rate, confirming, seconds)
+            run = session.run(plan, self._folder(folder, len(probes), rate, confirming))
             probes.append(self._judge(run, confirming))
             self._write(folder, probes, None)
             tell(probes[-1])
             return probes[-1]
 
         found = search.search(measure, reached * _FIRST_SHARE)
+        with suppress(GeneratorTooSlow):
+            for share in self.curve if found.rate else ():
+                measure(found.rate * share, False, _CURVE_SECONDS)
+        found = Found(found.rate, tuple(probes))
         self._write(folder, list(found.probes), found.rate)
         return found
 
-    def _plan(self, rate: float, confirming: bool) -> Plan:
-        seconds = self.confirm if confirming else max(self.probe, min(2 * self.probe, _FEWEST_REQUESTS / rate))
+    def _plan(self, rate: float, confirming: bool, seconds: float | None) -> Plan:
+        enough = max(self.probe, min(2 * self.probe, _FEWEST_REQUESTS / rate))
         patience = max(_LEAST_TIMEOUT, _PATIENCE * self.objective.limit / 1000)
         return Plan(
             rate=rate,
             warm_up=self.warm_up,
-            duration=seconds,
+            duration=seconds or (self.confirm if confirming else enough),
             seed=self.seed + 1000 * confirming,
             timeout=patience,
             generators=self.generators,

@@ -59,7 +59,8 @@ class Plan:
 
     def __str__(self) -> str:
         if self.open_loop:
-            return f"{self.rate:g} requests/s, {self.arrivals} arrivals"
+            rate = f"{self.rate:.1f}".removesuffix(".0")
+            return f"{rate} requests/s, {self.arrivals.replace('poisson', 'Poisson')} arrivals"
         return f"{self.users} user{'s' * (self.users > 1)}, closed loop"
 
     def arguments(self) -> list[str]:

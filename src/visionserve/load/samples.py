@@ -12,15 +12,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visionserve.load.errors import LoadError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    Samples = NDArray[np.void]
+Samples = NDArray[np.void]
 
 PARQUET = "samples.parquet"
 _JOURNAL = "samples-{}.journal"

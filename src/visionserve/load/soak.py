@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _HOUR = 3600.0
 _MEBIBYTE = 1 << 20
+_PARTS = 5
+_LEAST_CHANGE = 0.05  # of the whole growth, from one part to the next
 # The growth over the whole run that matters, as a share of the mean and in the unit: a slope can be certain and
 # still too small to care about. Latency moves with the machine's other work; memory and handles should not.
 _MATTERS = {"memory": (0.02, 4.0), "handles": (0.02, 2.0), "latency": (0.10, 1.0)}
@@ -31,7 +33,7 @@ class Drift:
         mean: Its mean.
         slope: Its change per hour, with the 95 % interval.
         change: The change over the measured time that the slope amounts to.
-        grows: Whether it certainly grows, and by more than does not matter.
+        grows: Whether it certainly grows, keeps doing so, and by an amount that matters.
         times: Seconds from the start of the measured time, `[n]`.
         values: The readings, `[n]`.
     """
@@ -65,11 +67,18 @@ def drifts(run: Run) -> list[Drift]:
     return found
 
 
+def _keeps_growing(values: Floats) -> bool:
+    """Whether a quantity goes on growing: a step, such as a few connections more, touches two of four changes."""
+    levels = np.array([part.mean() for part in np.array_split(values, _PARTS)])
+    changes = np.diff(levels)
+    return int((changes > _LEAST_CHANGE * (levels[-1] - levels[0])).sum()) >= _PARTS - 2
+
+
 def _drift(kind: str, what: str, unit: str, times: Floats, values: Floats, seconds: float) -> Drift:
     slope = statistics.slope_estimate(times, values)
     mean = float(values.mean()) if len(values) else float("nan")
     change = slope.value * seconds
     share, least = _MATTERS[kind]
     per_hour = statistics.Estimate(slope.value * _HOUR, slope.low * _HOUR, slope.high * _HOUR)
-    grows = bool(slope.low > 0 and change > max(share * mean, least))
+    grows = bool(slope.low > 0 and change > max(share * mean, least) and _keeps_growing(values))
     return Drift(what, unit, mean, per_hour, change, grows, times, values)

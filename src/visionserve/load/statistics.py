@@ -136,6 +136,8 @@ def slope_estimate(times: Floats, values: Floats) -> Estimate:
         return NOTHING
     x = np.array([part.mean() for part in np.array_split(times, groups)])
     y = np.array([part.mean() for part in np.array_split(values, groups)])
+    if np.ptp(y) == 0:
+        return Estimate(0.0, 0.0, 0.0)
     fit = stats.linregress(x, y)
     half = float(fit.stderr) * float(stats.t.ppf((1 + CONFIDENCE) / 2, groups - 2))
     return Estimate(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half)

@@ -111,6 +111,8 @@ class Traffic:
             if due >= self.ends:
                 break
             self._wait_until(due)
+            if time.perf_counter_ns() - due > plan.timeout * 1e9:
+                break  # hopelessly behind: the run is invalid, and going on would take for ever
             picture, model = self._choose(rng)
             pool.spawn(self._send, user, picture, model, due, capped=pool.full())
         self._wait_until(self.ends)
@@ -201,7 +203,8 @@ def begin(environment: Environment) -> Traffic:
 
 def _judge(response: Any, picture: corpus.Picture, model: str) -> tuple[Outcome, str]:
     if response.status_code == 0:
-        error = response.error
+        # geventhttpclient wraps what went wrong in a complaint that it was not to retry.
+        error = getattr(response.error, "original", None) or response.error
         return outcomes.of_failure(error), type(error).__name__
     label, error_type = "", ""
     with suppress(ValueError, StopIteration, AttributeError, TypeError):

@@ -21,6 +21,8 @@ WIDE, NARROW = 760, 340
 _HEIGHT, _LOW = 290, 190
 _SERIES = ("a", "b", "c", "d")
 _BINS = 60
+_MINUTES = 600  # seconds from which on an axis counts minutes
+_STRETCHED = 20  # longest over shortest latency from which on a logarithmic axis shows more
 
 
 def both(draw: Callable[[int], Sequence[Chart]]) -> str:
@@ -35,10 +37,13 @@ def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: floa
     """Offered rate against latency and goodput.
 
     Args:
-        rows: By growing `rate`: `p50`, `p99` in ms with `p99_low` and `p99_high`, and `goodput` per second.
+        rows: By growing `rate`: `p50`, `p99` in ms with `p99_low` and `p99_high`, and `goodput` per second; of
+            the `confirming` ones only the one that `holds` is marked.
         bound: The latency objective in ms.
         knee: The rate of the knee.
     """
+    confirmed = [row for row in rows if row["confirming"] and row["holds"]]
+    rows = [row for row in rows if not row["confirming"]]
     rates = [row["rate"] for row in rows]
     highest = max(rates) * 1.05
     finite = [row[key] for row in rows for key in ("p50", "p99") if np.isfinite(row[key])]
@@ -75,6 +80,8 @@ def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: floa
         )
         goodput.line([0, highest], [0, highest], "ideal")
         goodput.line(rates, [row["goodput"] for row in rows], "c", dots=True)
+        for row in confirmed:
+            latency.dots([row["rate"]], [row["p99"]], "c", ["confirmed"], f"confirmed at {number(row['rate'])}/s")
         if knee is not None:
             latency.vertical(knee, "knee", "knee")
             goodput.vertical(knee, "knee", "knee")
@@ -93,7 +100,8 @@ def distribution(runs: Sequence[Run], bound: float | None) -> str:
         return _cumulative([run.name for run in runs], series, finite)
     values = finite[0]
     low, high = float(values.min()), float(max(np.quantile(values, 0.999) * 1.05, (bound or 0) * 1.1))
-    edges = np.linspace(max(0.0, low * 0.9), high, _BINS + 1)
+    stretched = high > _STRETCHED * low > 0
+    edges = (np.geomspace if stretched else np.linspace)(low * 0.9, high, _BINS + 1)
     heights = np.histogram(np.minimum(values, high), edges)[0]
 
     def draw(width: int) -> list[Chart]:
@@ -105,6 +113,7 @@ def distribution(runs: Sequence[Run], bound: float | None) -> str:
             (0, max(1.0, float(heights.max())) * 1.25),
             "latency, ms",
             "requests",
+            log_x=stretched,
         )
         chart.bars(list(edges), list(heights), "a")
         for row, q in enumerate((50, 95, 99)):
@@ -122,8 +131,9 @@ def timeline(run: Run) -> str:
     judged = run.judge()
     seconds = judged.window.seconds
     steps = int(min(60, max(3, seconds)))
+    unit, divisor = ("minutes", 60.0) if seconds > _MINUTES else ("seconds", 1.0)
     edges = np.linspace(0, seconds, steps + 1)
-    middle = [float(value) for value in (edges[:-1] + edges[1:]) / 2]
+    middle = [float(value) for value in (edges[:-1] + edges[1:]) / 2 / divisor]
     measured = judgement.measured(run.samples)
     scheduled = measured["scheduled"] / 1e9 - judged.window.start
     answered = run.samples["answered"] / 1e9 - judged.window.start
@@ -140,22 +150,20 @@ def timeline(run: Run) -> str:
     finite = [value for line in lines.values() for value in line if np.isfinite(value)]
 
     def draw(width: int) -> list[Chart]:
-        x = (0.0, float(seconds))
+        x = (0.0, seconds / divisor)
         rate = Chart(
             "Rate over time",
             width,
             _LOW,
             x,
             (0, float(max(offered.max(), served.max(), 1)) * 1.15),
-            "seconds",
+            unit,
             "requests/s",
         )
         if run.plan.open_loop:
             rate.line(middle, list(offered), "d", "sent")
         rate.line(middle, list(served), "a", "answered right")
-        late = Chart(
-            "Latency over time", width, _LOW, x, (0, max([*finite, 1.0]) * 1.15), "seconds", "latency, ms"
-        )
+        late = Chart("Latency over time", width, _LOW, x, (0, max([*finite, 1.0]) * 1.15), unit, "latency, ms")
         late.line(middle, lines[50], "a", "p50")
         late.line(middle, lines[99], "b", "p99")
         errors = Chart(
@@ -164,10 +172,10 @@ def timeline(run: Run) -> str:
             130,
             x,
             (0, max(4.0, float(failed.max()) * 1.2)),
-            "seconds",
+            unit,
             "failed or wrong",
         )
-        errors.bars(list(edges), list(failed), "limit")
+        errors.bars(list(edges / divisor), list(failed), "limit")
         return [rate, late, errors]
 
     return both(draw)
@@ -211,12 +219,13 @@ def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> str:
 def drift(found: Drift) -> str:
     """One quantity over time with its fitted line."""
     groups = np.array_split(np.arange(len(found.times)), min(120, len(found.times)))
-    xs = [float(found.times[group].mean()) for group in groups if len(group)]
+    unit, divisor = ("minutes", 60.0) if found.times.max(initial=0) > _MINUTES else ("seconds", 1.0)
+    xs = [float(found.times[group].mean()) / divisor for group in groups if len(group)]
     ys = [float(found.values[group].mean()) for group in groups if len(group)]
     if len(xs) < 3:
         return ""
-    middle = float(found.times.mean())
-    fitted = [found.mean + found.slope.value / 3600 * (x - middle) for x in (xs[0], xs[-1])]
+    middle = float(found.times.mean()) / divisor
+    fitted = [found.mean + found.slope.value / 3600 * divisor * (x - middle) for x in (xs[0], xs[-1])]
     low, high = min([*ys, *fitted]), max([*ys, *fitted])
     margin = max(0.15 * (high - low), 0.02 * abs(high), 0.5)
 
@@ -227,7 +236,7 @@ def drift(found: Drift) -> str:
             _LOW,
             (xs[0], xs[-1]),
             (max(0.0, low - margin), high + margin),
-            "seconds",
+            unit,
             f"{found.what}{', ' * bool(found.unit)}{found.unit}",
         )
         chart.line(xs, ys, "a")
