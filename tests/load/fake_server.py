@@ -21,12 +21,14 @@ class FakeModel(Responder):
     stall_after = float("inf")  # seconds from the first request
     stall = 0.0  # seconds during which no service happens
     wrong_every = 0  # each n-th answer is wrong
+    leak = 0  # bytes of memory that each request leaves behind
     reject_above = 0  # requests in the system above which 503 is answered
 
     first = 0.0
     free_at = 0.0
     count = 0
     waiting = 0
+    leaked = bytearray()
 
     def answer(self) -> None:
         cls = FakeModel
@@ -44,6 +46,7 @@ class FakeModel(Responder):
         cls.free_at = start + cls.service
         cls.count += 1
         cls.waiting += 1
+        cls.leaked += b"x" * cls.leak
         label = WRONG if cls.wrong_every and cls.count % cls.wrong_every == 0 else RIGHT
         asyncio.get_running_loop().call_at(cls.free_at, self._finish, label)
 
@@ -61,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("service", "stall_after", "stall"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(FakeModel, name))
-    for name in ("wrong_every", "reject_above"):
+    for name in ("wrong_every", "reject_above", "leak"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(FakeModel, name))
     for name, value in vars(parser.parse_args()).items():
         setattr(FakeModel, name, value)

@@ -56,14 +56,14 @@ def drifts(run: Run) -> list[Drift]:
     for name, readings in run.processes.items():
         inside = readings[(readings[:, 0] >= start) & (readings[:, 0] <= end)]
         times = inside[:, 0] - start
-        found.append(_drift("memory", f"{name} memory", "MiB", times, inside[:, 1] / _MEBIBYTE, run.seconds))
-        found.append(_drift("handles", f"{name} file handles", "", times, inside[:, 2], run.seconds))
+        found.append(drift("memory", f"{name} memory", "MiB", times, inside[:, 1] / _MEBIBYTE, run.seconds))
+        found.append(drift("handles", f"{name} file handles", "", times, inside[:, 2], run.seconds))
     measured = judgement.measured(run.samples)
     latency = judgement.latencies(measured)
     counted = measured[measured["outcome"] != Outcome.REFUSED_BAD]
     times = counted["scheduled"] / 1e9 - start
     answered = np.isfinite(latency)
-    found.append(_drift("latency", "latency", "ms", times[answered], latency[answered], run.seconds))
+    found.append(drift("latency", "latency", "ms", times[answered], latency[answered], run.seconds))
     return found
 
 
@@ -74,7 +74,17 @@ def _keeps_growing(values: Floats) -> bool:
     return int((changes > _LEAST_CHANGE * (levels[-1] - levels[0])).sum()) >= _PARTS - 2
 
 
-def _drift(kind: str, what: str, unit: str, times: Floats, values: Floats, seconds: float) -> Drift:
+def drift(kind: str, what: str, unit: str, times: Floats, values: Floats, seconds: float) -> Drift:
+    """The drift of one quantity.
+
+    Args:
+        kind: `memory`, `handles` or `latency`, which decides what growth matters.
+        what: The quantity's name.
+        unit: Its unit.
+        times: Seconds, `[n]` ascending.
+        values: `[n]`.
+        seconds: The time over which growth is told.
+    """
     slope = statistics.slope_estimate(times, values)
     mean = float(values.mean()) if len(values) else float("nan")
     change = slope.value * seconds
