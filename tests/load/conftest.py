@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-
 from tests.load import fake_server
+
 from visionserve.load import ceiling
 from visionserve.load.corpus import Corpus, Picture
 from visionserve.load.generator import LOCUSTFILE, Session

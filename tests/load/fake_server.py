@@ -56,8 +56,8 @@ class FakeModel(Responder):
         self._respond("200 OK", f'{{"{label}":1.0}}', f"X-Batch-Size: 1\r\nX-Stage-Times: {stages}\r\n")
 
     def _respond(self, status: str, body: str, headers: str = "") -> None:
-        text = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}"
-        self.transport.write(text.encode())
+        headers += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self.transport.write(f"HTTP/1.1 {status}\r\n{headers}\r\n{body}".encode())
 
 
 def main() -> None:

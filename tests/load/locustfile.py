@@ -1,4 +1,4 @@
-"""Clients that send pictures with known answers: those who wait for each answer, and those who come when they come.
+"""Clients that send pictures with known answers: some wait for each answer, others come when they come.
 
 visionserve load run resnet50            makes the corpus of pictures, runs this, and judges what it recorded
 locust -f tests/load/locustfile.py Client --corpus reports/RUN/corpus -H http://127.0.0.1:8080
@@ -6,13 +6,16 @@ locust -f tests/load/locustfile.py Client --corpus reports/RUN/corpus -H http://
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from locust import FastHttpUser, constant, events, task
-from locust.env import Environment
 
 from visionserve.load import plan, traffic
-from visionserve.load.traffic import Traffic
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+    from visionserve.load.traffic import Traffic
 
 
 @events.init_command_line_parser.add_listener

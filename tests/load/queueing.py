@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def md1_waits_within(time: float, rate: float, service: float) -> float:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visionserve.load import machine, runs
 from visionserve.load.corpus import Corpus, Picture
 from visionserve.load.outcomes import Outcome
-from visionserve.load.plan import Plan
 from visionserve.load.samples import MEASURED, RECORD, Samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from visionserve.load.plan import Plan
 
 START = 1_700_000_000 * 10**9
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
-from visionserve.build.package import Packaged
 from visionserve.load import corpus
 from visionserve.load.errors import LoadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from visionserve.build.package import Packaged
 
 MODEL = "demo-resnet50"
 

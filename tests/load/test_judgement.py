@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.load.recordings import recorded
+
 from visionserve.load import judgement
 from visionserve.load.outcomes import Outcome
 from visionserve.load.samples import WARM_UP

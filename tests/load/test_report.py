@@ -5,28 +5,36 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-
 from tests.load import queueing
 from tests.load.recordings import recorded, run_folder
+
 from visionserve.load import capacity, processes, report, sweep
 from visionserve.load.outcomes import Outcome
 from visionserve.load.plan import Plan
-from visionserve.load.samples import Samples
 from visionserve.load.search import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from visionserve.load.samples import Samples
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # A browser run by root in a container, that asks nobody anything.
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 KINDS = ("run", "failing", "search", "sweep", "comparison", "soak")
 
 

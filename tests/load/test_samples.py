@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from pyarrow import parquet
-
 from tests.load.recordings import recorded
+
 from visionserve.load import samples
 from visionserve.load.errors import LoadError
 from visionserve.load.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DIGEST = "ab" * 32
 MODELS, PICTURES = ["resnet50", "vgg16"], ["a.jpeg", "b.png"]

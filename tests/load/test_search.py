@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.load import queueing
+
 from visionserve.load import search, statistics
 from visionserve.load.errors import LoadError
 from visionserve.load.search import Probe

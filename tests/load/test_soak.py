@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests.load.conftest import SessionMaker
 from visionserve.load import soak
 from visionserve.load.plan import Plan
-from visionserve.load.runs import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.load.conftest import SessionMaker
+
+    from visionserve.load.runs import Run
 
 TIMES = np.arange(0.0, 600.0)
 

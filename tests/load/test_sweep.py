@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from tests.load.conftest import serving
+
 from visionserve.load import sweep
 from visionserve.load.errors import LoadError
-from visionserve.load.generator import Session
 from visionserve.load.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from visionserve.load.generator import Session
 
 PLANS = [Plan(users=count, warm_up=0, duration=1) for count in (1, 3)]
 

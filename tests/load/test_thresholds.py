@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.load.recordings import recorded
+
 from visionserve.load import judgement, thresholds
 from visionserve.load.errors import LoadError
 from visionserve.load.outcomes import Outcome

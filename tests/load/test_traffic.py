@@ -8,17 +8,20 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-
 from tests.load import queueing
 from tests.load.conftest import SessionMaker, serving
+
 from visionserve.load import judgement, runs, statistics
 from visionserve.load import samples as samples_module
 from visionserve.load.outcomes import Outcome
 from visionserve.load.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVICE = 0.01
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
-
 from tests.load.recordings import recorded
+
 from visionserve.load import judgement, validity
 from visionserve.load.plan import Plan
-from visionserve.load.samples import Samples
+
+if TYPE_CHECKING:
+    from visionserve.load.samples import Samples
 
 RATE, SECONDS = 100.0, 30.0
 PLAN = Plan(rate=RATE, warm_up=0, duration=SECONDS)

@@ -9,17 +9,19 @@ pictures are right when refused with a 4xx.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionserve.load.errors import LoadError
+from visionserve.runtime import archive, golden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 KINDS = ("golden", "formats", "large", "own")
 DEFAULT_MIX: Mapping[str, float] = {"golden": 90, "formats": 5, "large": 5}
@@ -138,46 +140,29 @@ def build(
         weights.setdefault("own", max(weights.values(), default=1.0))
     if not weights:
         raise LoadError(f"the mix is empty: give at least one of {', '.join(KINDS)} a weight above 0")
+    recorded = {
+        model: {picture.name: labels for picture, labels in archive.known_answers(zipfile.Path(archives[model]))}
+        for model in models
+    }
+
+    def answers(kind: str, name: str, data: bytes) -> dict[str, frozenset[str]]:
+        if kind == "golden":
+            return {model: recorded[model][name] for model in models}
+        return {model: frozenset({ask(model, data)}) for model in models}
+
     pictures: list[Picture] = []
     total = sum(weights.values())
     for kind, weight in weights.items():
-        files = _pictures_of(kind, archives, own)
+        files = _pictures_of(kind, own)
         share = (1 - bad_share) * weight / total / len(files)
-        pictures += [
-            Picture(name, kind, share, _answers(kind, name, data, models, archives, ask), data)
-            for name, data in files
-        ]
+        pictures += [Picture(name, kind, share, answers(kind, name, data), data) for name, data in files]
     if bad_share:
         bad = _bad_pictures()
         pictures += [Picture(name, "bad", bad_share / len(bad), {}, data) for name, data in bad]
     return Corpus(tuple(pictures), dict(models))
 
 
-def _answers(
-    kind: str,
-    name: str,
-    data: bytes,
-    models: Mapping[str, float],
-    archives: Mapping[str, Path],
-    ask: Callable[[str, bytes], str],
-) -> dict[str, frozenset[str]]:
-    from visionserve.runtime import archive
-
-    if kind != "golden":
-        return {model: frozenset({ask(model, data)}) for model in models}
-    return {
-        model: next(
-            labels
-            for picture, labels in archive.known_answers(zipfile.Path(archives[model]))
-            if picture.name == name
-        )
-        for model in models
-    }
-
-
-def _pictures_of(kind: str, archives: Mapping[str, Path], own: Path | None) -> Sequence[tuple[str, bytes]]:
-    from visionserve.runtime import golden
-
+def _pictures_of(kind: str, own: Path | None) -> Sequence[tuple[str, bytes]]:
     if kind == "golden":
         return [(picture.name, picture.data) for picture in golden.pictures()]
     if kind == "large":
@@ -194,10 +179,6 @@ def _pictures_of(kind: str, archives: Mapping[str, Path], own: Path | None) -> S
 
 def _formats() -> list[tuple[str, bytes]]:
     """One photograph in the encodings that clients send beside plain colour JPEG and PNG."""
-    import io
-
-    from visionserve.runtime import golden
-
     photograph = golden.photograph(200, 500, 375)
 
     def encoded(mode: str, image_format: str, **options: Any) -> bytes:
@@ -216,8 +197,6 @@ def _formats() -> list[tuple[str, bytes]]:
 
 
 def _bad_pictures() -> list[tuple[str, bytes]]:
-    from visionserve.runtime import golden
-
     whole = golden.encode(golden.photograph(300, 500, 375), "JPEG")
     return [
         ("bad-text.jpeg", b"this is no picture\n" * 40),

@@ -218,7 +218,7 @@ def _judge(response: Any, picture: corpus.Picture, model: str) -> tuple[Outcome,
 
 
 def _stages(headers: Any) -> dict[str, float | int]:
-    """What the server says of its own time: `X-Stage-Times: decode=1.2,inference=25.1` in ms, `X-Batch-Size: 8`."""
+    """What the server says of its time: `X-Stage-Times: decode=1.2,inference=25.1` in ms, `X-Batch-Size: 8`."""
     if not headers:
         return {}
     told: dict[str, float | int] = {}

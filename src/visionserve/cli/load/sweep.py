@@ -46,7 +46,7 @@ def sweep(
         list[str] | None,
         typer.Option(
             "--set",
-            help="A key of the model's YAML and its values: batchSize=1,8 handler.precision=fp32,bf16. Repeatable.",
+            help="A key of the model's YAML and its values: batchSize=1,8 handler.topK=1,5. Repeatable.",
         ),
     ] = None,
     duration: Annotated[str, typer.Option(help="How long each point is measured.")] = "20s",

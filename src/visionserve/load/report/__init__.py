@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from visionserve.load import capacity, runs, soak, sweep
 from visionserve.load.errors import LoadError
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from visionserve.load.runs import Run
+
+
+_UNKNOWN = "\N{EN DASH}"
 
 
 def write(results: Sequence[Path], folder: Path, bound: float | None = None) -> Path:
@@ -60,7 +62,7 @@ def _collect(results: Sequence[Path], bound: float | None) -> tuple[dict[str, An
             bound = bound if bound is not None else searched.objective.limit
             found = facts.of_search(searched)
             document["searches"].append({"name": path.name, **found})
-            charts["saturation"].append(Markup(figures.saturation(found["rows"], found["bound"], found["knee"])))  # noqa: S704
+            charts["saturation"].append(figures.saturation(found["rows"], found["bound"], found["knee"]))
             shown += [searched.confirmed or searched.runs[-1]] if searched.runs else []
         elif (path / sweep.FILE).exists():
             swept = sweep.read(path)
@@ -68,7 +70,7 @@ def _collect(results: Sequence[Path], bound: float | None) -> tuple[dict[str, An
             document["sweeps"].append({"name": path.name, **table})
             done = [row for row in table["rows"] if "failure" not in row]
             numbers = [row["number"] for row in done]
-            charts["front"].append(Markup(figures.front(done, [numbers.index(n) for n in table["best"]])))  # noqa: S704
+            charts["front"].append(figures.front(done, [numbers.index(n) for n in table["best"]]))
             document.setdefault("header", next((run.header for run in swept.runs if run), None))
         elif (path / runs.HEADER).exists():
             shown.append(runs.read(path))
@@ -78,13 +80,13 @@ def _collect(results: Sequence[Path], bound: float | None) -> tuple[dict[str, An
     document["runs"] = [facts.of_run(run, bound) for run in shown]
     if shown:
         document["header"] = shown[0].header
-        charts["distribution"] = Markup(figures.distribution(shown, bound))  # noqa: S704
-        charts["timeline"] = [Markup(figures.timeline(run)) for run in shown]  # noqa: S704
+        charts["distribution"] = figures.distribution(shown, bound)
+        charts["timeline"] = [figures.timeline(run) for run in shown]
     if len(shown) > 1:
         document["comparison"] = facts.of_comparison(shown, bound)
     if len(shown) == 1 and shown[0].header.get("purpose") == "soak":
         document["soak"] = facts.of_soak(shown[0])
-        charts["drift"] = [Markup(figures.drift(found)) for found in soak.drifts(shown[0])]  # noqa: S704
+        charts["drift"] = [figures.drift(found) for found in soak.drifts(shown[0])]
     document.setdefault("header", None)
     document["sentence"] = _sentence(document)
     document["valid"] = all(run["valid"] for run in document["runs"])
@@ -107,14 +109,14 @@ def _sentence(document: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     if value is None or math.isnan(value):
-        return "–"
+        return _UNKNOWN
     if math.isinf(value):
         return "∞"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.3g} %"
+    return _UNKNOWN if math.isnan(share) else f"{100 * share:.3g} %"
 
 
 def _finite(value: Any) -> Any:

@@ -158,7 +158,8 @@ class Chart:
             if height > 0:
                 left, right, top = self.across(low), self.across(high), self.up(height)
                 self._drawn.append(
-                    f'<rect class="bar {series}" x="{left:.1f}" y="{top:.1f}" width="{max(0.8, right - left - 0.6):.1f}"'
+                    f'<rect class="bar {series}" x="{left:.1f}" y="{top:.1f}"'
+                    f' width="{max(0.8, right - left - 0.6):.1f}"'
                     f' height="{max(0.0, self.up.start - top):.1f}"/>'
                 )
         if name:
@@ -169,8 +170,8 @@ class Chart:
         px, py = self.across(x), self.up(y)
         end = px + 7 + len(text) * _CHARACTER > self.width - 2
         self._drawn.append(
-            f'<text class="mark" x="{px - 7 if end else px + 7:.1f}" y="{py - 7:.1f}" text-anchor="{"end" if end else "start"}">'
-            f"{escape(text)}</text>"
+            f'<text class="mark" x="{px - 7 if end else px + 7:.1f}" y="{py - 7:.1f}"'
+            f' text-anchor="{"end" if end else "start"}">{escape(text)}</text>'
         )
 
     def horizontal(self, y: float, text: str, series: str = "limit") -> None:
@@ -180,7 +181,8 @@ class Chart:
         py = self.up(y)
         self._drawn.append(
             f'<path class="rule {series}" d="M{LEFT} {py:.1f}H{self.width - RIGHT}"/>'
-            f'<text class="mark" x="{self.width - RIGHT - 2}" y="{py - 4:.1f}" text-anchor="end">{escape(text)}</text>'
+            f'<text class="mark" x="{self.width - RIGHT - 2}" y="{py - 4:.1f}" text-anchor="end">'
+            f"{escape(text)}</text>"
         )
 
     def vertical(self, x: float, text: str, series: str = "limit", row: int = 0) -> None:
@@ -219,7 +221,8 @@ class Chart:
 
     def _names(self) -> str:
         parts = [
-            f'<text class="name" x="{self.width - RIGHT}" y="{self.height - 6}" text-anchor="end">{escape(self.x_name)}</text>',
+            f'<text class="name" x="{self.width - RIGHT}" y="{self.height - 6}" text-anchor="end">'
+            f"{escape(self.x_name)}</text>",
             f'<text class="name" x="2" y="14">{escape(self.y_name)}</text>',
         ]
         x = self.width - RIGHT - sum(22 + len(name) * _CHARACTER for _, name in self._legend)

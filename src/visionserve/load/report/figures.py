@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from visionserve.load import judgement, statistics
 from visionserve.load.outcomes import RIGHT, Outcome
@@ -25,15 +27,16 @@ _MINUTES = 600  # seconds from which on an axis counts minutes
 _STRETCHED = 20  # longest over shortest latency from which on a logarithmic axis shows more
 
 
-def both(draw: Callable[[int], Sequence[Chart]]) -> str:
+def both(draw: Callable[[int], Sequence[Chart]]) -> Markup:
     """Draw for either width; the page's style shows the one that fits."""
-    return "".join(
+    drawn = (
         f'<div class="{name}">{"".join(chart.svg() for chart in draw(width))}</div>'
         for name, width in (("wide", WIDE), ("narrow", NARROW))
     )
+    return Markup("".join(drawn))  # noqa: S704  # charts escape the texts in them
 
 
-def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: float | None) -> str:
+def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: float | None) -> Markup:
     """Offered rate against latency and goodput.
 
     Args:
@@ -90,12 +93,12 @@ def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: floa
     return both(draw)
 
 
-def distribution(runs: Sequence[Run], bound: float | None) -> str:
+def distribution(runs: Sequence[Run], bound: float | None) -> Markup:
     """How many requests had which latency; several runs are drawn as their shares up to each latency."""
     series = [judgement.latencies(judgement.measured(run.samples)) for run in runs]
     finite = [values[np.isfinite(values)] for values in series]
     if not any(len(values) for values in finite):
-        return ""
+        return Markup("")
     if len(runs) > 1:
         return _cumulative([run.name for run in runs], series, finite)
     values = finite[0]
@@ -126,7 +129,7 @@ def distribution(runs: Sequence[Run], bound: float | None) -> str:
     return both(draw)
 
 
-def timeline(run: Run) -> str:
+def timeline(run: Run) -> Markup:
     """Rate, latency and errors, second by second or in as many equal steps as can be seen."""
     judged = run.judge()
     seconds = judged.window.seconds
@@ -145,7 +148,7 @@ def timeline(run: Run) -> str:
     failed = np.histogram(scheduled[wrong], edges)[0]
     counted = measured["outcome"] != Outcome.REFUSED_BAD
     latency, due = judgement.latencies(measured), scheduled[counted]
-    parts = [latency[(due >= low) & (due < high)] for low, high in zip(edges, edges[1:], strict=False)]
+    parts = [latency[(due >= low) & (due < high)] for low, high in itertools.pairwise(edges)]
     lines = {q: [statistics.percentile(part, q) for part in parts] for q in (50, 99)}
     finite = [value for line in lines.values() for value in line if np.isfinite(value)]
 
@@ -181,11 +184,11 @@ def timeline(run: Run) -> str:
     return both(draw)
 
 
-def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> str:
+def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> Markup:
     """Throughput against p99 of every point of a sweep, and the line of those that no other beats in both."""
     shown = [index for index, row in enumerate(rows) if np.isfinite(row["p99"])]
     if not shown:
-        return ""
+        return Markup("")
     highest = max(rows[index]["throughput"] for index in shown) * 1.12
     latencies = [rows[index]["p99"] for index in shown]
 
@@ -216,14 +219,14 @@ def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> str:
     return both(draw)
 
 
-def drift(found: Drift) -> str:
+def drift(found: Drift) -> Markup:
     """One quantity over time with its fitted line."""
     groups = np.array_split(np.arange(len(found.times)), min(120, len(found.times)))
     unit, divisor = ("minutes", 60.0) if found.times.max(initial=0) > _MINUTES else ("seconds", 1.0)
     xs = [float(found.times[group].mean()) / divisor for group in groups if len(group)]
     ys = [float(found.values[group].mean()) for group in groups if len(group)]
     if len(xs) < 3:
-        return ""
+        return Markup("")
     middle = float(found.times.mean()) / divisor
     fitted = [found.mean + found.slope.value / 3600 * divisor * (x - middle) for x in (xs[0], xs[-1])]
     low, high = min([*ys, *fitted]), max([*ys, *fitted])
@@ -246,7 +249,7 @@ def drift(found: Drift) -> str:
     return both(draw)
 
 
-def _cumulative(names: Sequence[str], series: Sequence[Floats], finite: Sequence[Floats]) -> str:
+def _cumulative(names: Sequence[str], series: Sequence[Floats], finite: Sequence[Floats]) -> Markup:
     everything = np.concatenate(list(finite))
     low, high = float(everything.min()) * 0.9, float(np.quantile(everything, 0.999)) * 1.1
     xs = np.geomspace(max(low, 1e-3), high, 200)
