@@ -221,8 +221,10 @@ class Chart:
 
     def _names(self) -> str:
         parts = [
-            f'<text class="name" x="{self.width - RIGHT}" y="{self.height - 6}" text-anchor="end">'
-            f"{escape(self.x_name)}</text>",
+            (
+                f'<text class="name" x="{self.width - RIGHT}" y="{self.height - 6}" text-anchor="end">'
+                f"{escape(self.x_name)}</text>"
+            ),
             f'<text class="name" x="2" y="14">{escape(self.y_name)}</text>',
         ]
         x = self.width - RIGHT - sum(22 + len(name) * _CHARACTER for _, name in self._legend)
