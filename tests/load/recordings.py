@@ -39,7 +39,14 @@ def run_folder(folder: Path, plan: Plan, samples: Samples, label: str | None = N
     """A finished run's folder, as traffic would have left it."""
     facts = {
         "host": "http://127.0.0.1:8080",
-        "server": {"m": {"minWorkers": 1, "batchSize": 8, "maxBatchDelay": 2, "jobQueueStatus": {"remainingCapacity": 100}}},
+        "server": {
+            "m": {
+                "minWorkers": 1,
+                "batchSize": 8,
+                "maxBatchDelay": 2,
+                "jobQueueStatus": {"remainingCapacity": 100},
+            }
+        },
         "archives": {"m": {"file": "m.mar", "sha256": "ab" * 32, "bytes": 1}},
         "machine": machine.describe(),
         "versions": machine.versions(),

@@ -114,7 +114,7 @@ def read(path: Path) -> dict[str, Any]:
             r"m gave 5\d\.\d right answers/s .*; 99 % of answers came within \d+ ms, and every answer was right",
         ),
         ("failing", r"This run is invalid"),
-        ("search", r"This machine takes 75\.0 requests/s at p99<100ms, confirmed in a run of 20 s\."),
+        ("search", r"This machine takes 75\.0 requests/s at p99 < 100 ms, confirmed in a run of 20 s\."),
         (
             "sweep",
             r"Point 2 has the highest throughput, 29\.5 .* p99 of 200 ms, point 1 the lowest p99, 40 ms; 3 of 3",

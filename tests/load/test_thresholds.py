@@ -57,3 +57,8 @@ def test_an_objective_is_a_latency_below_a_bound(text: str) -> None:
     with pytest.raises(LoadError, match="is no latency objective"):
         thresholds.objective(text)
     assert thresholds.objective("p99.9 < 1.5s").limit == 1500
+
+
+def test_a_condition_is_told_with_its_units() -> None:
+    told = [str(thresholds.parse(text)) for text in ("p99<0.25s", "error_rate>0.1%", "goodput>=100")]
+    assert told == ["p99 < 250 ms", "error_rate > 0.1 %", "goodput >= 100"]

@@ -114,12 +114,24 @@ def rate_estimate(times: Floats, start: float, seconds: float) -> Estimate:
 
 
 def ratio_estimate(a: Estimate, b: Estimate) -> Estimate:
-    """The ratio b / a with its interval; each one's interval is taken for that of a normal distribution."""
-    if not (a.value > 0 and np.isfinite(b.value)):
+    """The ratio b / a with its interval, recovered from the two on the logarithmic scale.
+
+    Lopsided and half-open intervals keep their form (Donner and Zou, Stat. Methods Med. Res. 21, 2012, "MOVER").
+    """
+    if not (a.value > 0 and b.value > 0 and np.isfinite(a.value) and np.isfinite(b.value)):
         return NOTHING
+    below_a, above_a = _log_distances(a)
+    below_b, above_b = _log_distances(b)
     ratio = b.value / a.value
-    half = ratio * float(np.hypot(a.half_width / a.value, b.half_width / b.value if b.value else 0.0))
-    return Estimate(ratio, ratio - half, ratio + half)
+    low, high = float(np.exp(-np.hypot(below_b, above_a))), float(np.exp(np.hypot(above_b, below_a)))
+    return Estimate(ratio, ratio * low, ratio * high)
+
+
+def _log_distances(estimate: Estimate) -> tuple[float, float]:
+    """How far the interval reaches below and above the value, as logarithms of ratios."""
+    below = np.log(estimate.value / estimate.low) if estimate.low > 0 else np.inf
+    above = np.log(estimate.high / estimate.value) if np.isfinite(estimate.high) else np.inf
+    return float(below), float(above)
 
 
 def slope_estimate(times: Floats, values: Floats) -> Estimate:

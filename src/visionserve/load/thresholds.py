@@ -39,6 +39,12 @@ class Threshold:
     compare: str
     limit: float
 
+    def __str__(self) -> str:
+        if self.is_latency:
+            return f"{self.metric} {self.compare} {self.limit:g} ms"
+        unit = f"{self.limit:g}" if self.metric in _RATES else f"{100 * self.limit:g} %"
+        return f"{self.metric} {self.compare} {unit}"
+
     @property
     def is_latency(self) -> bool:
         """Whether the limit is a latency in ms."""

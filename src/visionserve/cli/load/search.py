@@ -57,7 +57,7 @@ def search(
     folder = session.results_folder(root, out, list(sending.models), "search")
     with (
         session.opened(root, sending, folder, url, management) as opened,
-        output.status(f"searching the highest rate with {task.objective.text}"),
+        output.status(f"searching the highest rate with {task.objective}"),
     ):
         found = task.run(opened, folder, _tell)
     written = report.write([folder], folder, task.objective.limit)
@@ -67,7 +67,7 @@ def search(
         raise typer.Exit(NOT_MET if found.probes[-1].valid else INVALID)
     count = machines(need, found.rate)
     output.print(
-        f"[bold]this machine takes {found.rate:.1f} requests/s at {task.objective.text}[/]\n"
+        f"[bold]this machine takes {found.rate:.1f} requests/s at {task.objective}[/]\n"
         f"{need:g} requests/s need {count} such machines, each planned to 70 % and one to spare",
         highlight=False,
     )

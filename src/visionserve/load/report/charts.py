@@ -141,16 +141,15 @@ class Chart:
         if name:
             self._legend.append((series, name))
 
-    def band(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], series: str) -> None:
-        """Fill between two lines, where both are finite."""
-        edges = [
-            (x, a, b) for x, a, b in zip(xs, lows, highs, strict=True) if math.isfinite(a) and math.isfinite(b)
-        ]
-        if len(edges) < 2:
-            return
-        upper = [f"{self.across(x):.1f} {self.up(b):.1f}" for x, _, b in edges]
-        lower = [f"{self.across(x):.1f} {self.up(a):.1f}" for x, a, _ in reversed(edges)]
-        self._drawn.append(f'<path class="band {series}" d="M{"L".join([*upper, *lower])}Z"/>')
+    def whiskers(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], series: str) -> None:
+        """Intervals as upright strokes; an end that is not finite reaches the edge."""
+        for x, low, high in zip(xs, lows, highs, strict=True):
+            if not math.isnan(low):
+                bottom, top = max(low, self.y[0]), min(high, self.y[1])
+                self._drawn.append(
+                    f'<path class="whisker {series}" d="M{self.across(x):.1f} {self.up(bottom):.1f}'
+                    f'V{self.up(top):.1f}"/>'
+                )
 
     def bars(self, edges: Sequence[float], heights: Sequence[float], series: str, name: str = "") -> None:
         """Bars between neighbouring edges, standing on the axis."""

@@ -98,7 +98,7 @@ def of_search(found: Searched) -> dict[str, Any]:
         )
     rows.sort(key=lambda row: (row["rate"], row["confirming"]))
     return {
-        "objective": found.objective.text,
+        "objective": str(found.objective),
         "bound": bound,
         "rate": found.rate,
         "knee": knee([(row["rate"], row["goodput"], row["p50"]) for row in rows]),
@@ -263,10 +263,10 @@ def _search_sentence(found: Searched) -> str:
     if found.rate is None:
         return "This search was cut short before it had an answer."
     if found.rate == 0:
-        return f"No rate down to {found.probes[-1].rate:.1f} requests/s held {found.objective.text} in a long run."
+        return f"No rate down to {found.probes[-1].rate:.1f} requests/s held {found.objective} in a long run."
     long = found.confirmed
     during = f" in a run of {duration(long.seconds)}" if long is not None else ""
-    return f"This machine takes {found.rate:.1f} requests/s at {found.objective.text}, confirmed{during}."
+    return f"This machine takes {found.rate:.1f} requests/s at {found.objective}, confirmed{during}."
 
 
 def _sweep_sentence(rows: Sequence[dict[str, Any]], best: Sequence[int]) -> str:

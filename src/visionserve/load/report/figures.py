@@ -65,9 +65,7 @@ def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: floa
             log_y=True,
         )
         p99 = [row["p99"] if np.isfinite(row["p99"]) else top for row in rows]
-        latency.band(
-            rates, [row["p99_low"] or bottom for row in rows], [min(row["p99_high"], top) for row in rows], "b"
-        )
+        latency.whiskers(rates, [row["p99_low"] for row in rows], [row["p99_high"] for row in rows], "b")
         latency.line(rates, [row["p50"] for row in rows], "a", "p50", dots=True)
         latency.line(rates, p99, "b", "p99", dots=True)
         if bound is not None:
