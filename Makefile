@@ -23,8 +23,8 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak demo test test-forms \
-	test-architectures fuzz lint clean
+.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
+	test-forms test-architectures fuzz lint clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ loadtest-ui: $(INSTALLED) ## the same from Locust's own page
 
 sweep: $(INSTALLED) ## measure over settings         [MODEL=] [SET="batchSize=1,8 minWorkers=1,2"] [USERS=1,4,8]
 	@$(BIN)/visionserve load sweep $(MODEL) $(foreach axis,$(SET),--set $(axis)) --users $(USERS) --duration $(or $(DURATION),20s)
+
+crosscheck: $(INSTALLED) ## compare our load figures with wrk's, on an otherwise idle machine
+	$(BIN)/python -m pytest -m slow -s tests/serving/test_load.py
 
 soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
 	@$(BIN)/visionserve load soak $(MODEL) --duration $(or $(DURATION),1h)

@@ -48,6 +48,7 @@ class Search:
         warm_up: Seconds before each that are not judged.
         seed: Of the schedules.
         generators: Processes that share the load.
+        precision: The relative gap at which the search ends.
         curve: Further rates to try, as multiples of the result, so that the report can draw latency and goodput
             from light load to past saturation.
     """
@@ -59,6 +60,7 @@ class Search:
     warm_up: float = 3.0
     seed: int = 1
     generators: int = 1
+    precision: float = search.PRECISION
     curve: tuple[float, ...] = (0.33, 0.67, 1.25)
 
     def run(self, session: Session, folder: Path, tell: Callable[[Probe], None] = lambda _: None) -> Found:
@@ -82,14 +84,14 @@ class Search:
         probes: list[Probe] = []
 
         def measure(rate: float, confirming: bool, seconds: float | None = None) -> Probe:
-            plan = self._plan(rate, confirming, seconds)
+            plan = self.plan(rate, confirming=confirming, seconds=seconds)
             run = session.run(plan, self._folder(folder, len(probes), rate, confirming))
-            probes.append(self._judge(run, confirming))
+            probes.append(self.judge(run, confirming=confirming))
             self._write(folder, probes, None)
             tell(probes[-1])
             return probes[-1]
 
-        found = search.search(measure, reached * _FIRST_SHARE)
+        found = search.search(measure, reached * _FIRST_SHARE, self.precision)
         with suppress(GeneratorTooSlow):
             for share in self.curve if found.rate else ():
                 measure(found.rate * share, False, _CURVE_SECONDS)
@@ -97,7 +99,8 @@ class Search:
         self._write(folder, list(found.probes), found.rate)
         return found
 
-    def _plan(self, rate: float, confirming: bool, seconds: float | None) -> Plan:
+    def plan(self, rate: float, *, confirming: bool, seconds: float | None = None) -> Plan:
+        """The traffic of one probe; `seconds` instead of the usual duration."""
         enough = max(self.probe, min(2 * self.probe, _FEWEST_REQUESTS / rate))
         patience = max(_LEAST_TIMEOUT, _PATIENCE * self.objective.limit / 1000)
         return Plan(
@@ -109,7 +112,12 @@ class Search:
             generators=self.generators,
         )
 
-    def _judge(self, run: Run, confirming: bool) -> Probe:
+    def judge(self, run: Run, *, confirming: bool) -> Probe:
+        """Whether a run holds the objective.
+
+        Raises:
+            GeneratorTooSlow: It does not, and the generator, not the server, may be why.
+        """
         judged = run.judge(self.objective.limit)
         objections = run.objections(judged)
         met = self.objective.holds(judged, run.samples) and judged.error_rate <= self.most_errors

@@ -119,7 +119,7 @@ def verdict(
     failed = [condition for condition in conditions if condition.holds(judged, measured.samples)]
     for condition in failed:
         value = condition.value(judged, measured.samples)
-        errors.print(f"[bold red]failed:[/] {condition.text}, it is {value}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]failed:[/] {condition}, it is {value}", highlight=False, soft_wrap=True)
     if objections:
         return INVALID
     return NOT_MET if failed else 0
