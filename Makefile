@@ -9,7 +9,10 @@ MODEL ?=
 MODELS ?=
 IMAGE ?=
 USERS ?= 8
-DURATION ?= 30s
+DURATION ?=
+SLO ?=
+FAIL_IF ?=
+SET ?=
 REQUESTS ?= 10000
 SEED ?= 0
 
@@ -20,8 +23,8 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui demo test test-forms \
-	test-architectures fuzz lint clean
+.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
+	test-forms test-architectures fuzz lint clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,11 +48,20 @@ status: $(INSTALLED) ## say what is served and ready
 predict: $(INSTALLED) ## classify pictures            IMAGE=file-or-folder [MODEL=]
 	@$(if $(IMAGE),,$(error name a picture or a folder of them: make predict IMAGE=photo.jpg))$(BIN)/visionserve predict $(if $(MODEL),--model $(MODEL)) $(IMAGE)
 
-loadtest: $(INSTALLED) ## measure with Locust          [MODEL=resnet50] [USERS=8] [DURATION=30s]
-	@$(BIN)/visionserve loadtest $(MODEL) --users $(USERS) --duration $(DURATION)
+loadtest: $(INSTALLED) ## measure with Locust          [MODEL=resnet50] [USERS=8] [DURATION=30s] [FAIL_IF="p99>150ms"], or [SLO="p99<250ms"]
+	@$(BIN)/visionserve load $(if $(SLO),search "$(SLO)" $(MODEL),run $(MODEL) --users $(USERS) --duration $(or $(DURATION),30s) $(if $(FAIL_IF),--fail-if "$(FAIL_IF)"))
 
 loadtest-ui: $(INSTALLED) ## the same from Locust's own page
-	@$(BIN)/visionserve loadtest $(MODEL) --ui
+	@$(BIN)/visionserve load run $(MODEL) --ui
+
+sweep: $(INSTALLED) ## measure over settings         [MODEL=] [SET="batchSize=1,8 minWorkers=1,2"] [USERS=1,4,8]
+	@$(BIN)/visionserve load sweep $(MODEL) $(foreach axis,$(SET),--set $(axis)) --users $(USERS) --duration $(or $(DURATION),20s)
+
+crosscheck: $(INSTALLED) ## compare our load figures with wrk's, on an otherwise idle machine
+	$(BIN)/python -m pytest -m slow -s tests/serving/test_load.py
+
+soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
+	@$(BIN)/visionserve load soak $(MODEL) --duration $(or $(DURATION),1h)
 
 demo: $(STORE)/demo-resnet50.mar ## see it work: demo weights, archive, server, answers
 	@$(BIN)/visionserve demo

@@ -57,7 +57,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
             "model_store/resnet50.mar does not exist; build it with 'make archive MODEL=resnet50'",
         ),
         (["serve"], "build them with 'make archive'"),
-        (["loadtest", "resnet50"], "model_store/resnet50.mar does not exist"),
+        (["load", "run", "resnet50"], "model_store/resnet50.mar does not exist"),
         (["predict", "models"], "no answer from http://127.0.0.1:"),
     ],
 )
@@ -80,7 +80,7 @@ def test_stop_and_status_without_a_server(empty: Path) -> None:
 
 def test_the_help_lists_every_verb(empty: Path) -> None:
     listed = run("--help", cwd=empty).stdout
-    for verb in ("weights", "archive", "serve", "stop", "status", "predict", "loadtest", "demo"):
+    for verb in ("weights", "archive", "serve", "stop", "status", "predict", "load", "demo"):
         assert re.search(rf"\b{verb}\b", listed)
 
 

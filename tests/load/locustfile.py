@@ -1,47 +1,68 @@
-"""Users who send pictures with known answers, one after the other, each waiting for its answer.
+"""Clients that send pictures with known answers: some wait for each answer, others come when they come.
 
-locust -f tests/load/locustfile.py --model resnet50 --archive model_store/resnet50.mar
+visionserve load run resnet50            makes the corpus of pictures, runs this, and judges what it recorded
+locust -f tests/load/locustfile.py Client --corpus reports/RUN/corpus -H http://127.0.0.1:8080
 """
 
 from __future__ import annotations
 
-import random
-import zipfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from locust import FastHttpUser, constant, events, task
 
-from visionserve.runtime import archive
+from visionserve.load import plan, traffic
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+    from visionserve.load.traffic import Traffic
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: Any) -> None:
-    parser.add_argument("--model", required=True, help="the model to ask")
-    parser.add_argument("--archive", required=True, help="its .mar: the pictures to send and their answers")
+    parser.add_argument("--corpus", required=True, help="folder of pictures and their right answers")
+    parser.add_argument("--samples", default="", help="folder for the raw records")
+    plan.add_options(parser)
 
 
-class Client(FastHttpUser):
-    """A client with a queue of pictures: it sends the next one as soon as it has the last answer."""
+@events.init.add_listener
+def prepare(environment: Environment, **_: Any) -> None:
+    traffic.prepare(environment)
 
+
+@events.test_start.add_listener
+def begin(environment: Environment, **_: Any) -> None:
+    PictureUser.traffic = traffic.begin(environment)
+    PictureUser.concurrency = PictureUser.traffic.plan.in_flight
+    PictureUser.network_timeout = PictureUser.connection_timeout = PictureUser.traffic.plan.timeout
+
+
+class PictureUser(FastHttpUser):
+    """What both kinds of client share."""
+
+    abstract = True
     host = "http://127.0.0.1:8080"
     wait_time = constant(0)
+    traffic: Traffic
 
     def on_start(self) -> None:
-        options = self.environment.parsed_options
-        self.model = options.model
-        self.known = archive.known_answers(zipfile.Path(options.archive))
+        self.choices = self.traffic.join()
+
+    def on_stop(self) -> None:
+        self.traffic.leave()
+
+
+class Client(PictureUser):
+    """Closed loop: sends the next picture as soon as it has the last answer."""
 
     @task
     def classify(self) -> None:
-        picture, labels = random.choice(self.known)
-        with self.client.post(
-            f"/predictions/{self.model}",
-            data=picture.data,  # type: ignore[arg-type]  # Locust sends bytes and does not say so
-            headers={"Content-Type": "application/octet-stream"},
-            name=self.model,
-            catch_response=True,
-        ) as response:
-            if response.status_code != 200:
-                response.failure(f"status {response.status_code}: {response.text}")
-            elif (answer := next(iter(response.json()))) not in labels:
-                response.failure(f"wrong answer: '{answer}' for {picture.name}")
+        self.traffic.ask(self, self.choices)
+
+
+class Arrivals(PictureUser):
+    """Open loop: all clients of one process, who send on schedule whether or not the server keeps up."""
+
+    @task
+    def classify(self) -> None:
+        self.traffic.run_schedule(self, self.choices)

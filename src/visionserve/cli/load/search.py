@@ -1,0 +1,79 @@
+"""The search for what a machine takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from visionserve.cli.console import Root, errors, output
+from visionserve.cli.load import options, session
+from visionserve.cli.load.run import INVALID, NOT_MET
+
+if TYPE_CHECKING:
+    from visionserve.load.search import Probe
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("search")(search)
+
+
+def search(
+    slo: Annotated[str, typer.Argument(help="The objective: p99<250ms.")],
+    models: options.Models = None,
+    most_errors: Annotated[str, typer.Option(help="The share of requests that may fail.")] = "0.1%",
+    probe: Annotated[str, typer.Option(help="How long each rate is tried.")] = "15s",
+    confirm: Annotated[str, typer.Option(help="How long the result is confirmed.")] = "60s",
+    need: Annotated[float, typer.Option(min=0, help="Requests per second to plan machines for.")] = 1000,
+    mix: options.Mix = options.DEFAULT_MIX,
+    bad_share: options.Bad = 0.0,
+    pictures: options.Own = None,
+    generators: options.Generators = 1,
+    seed: options.Seed = 1,
+    out: options.Out = None,
+    url: options.Url = None,
+    management: options.Management = None,
+    root: Root = Path(),
+) -> None:
+    """Find the highest Poisson rate that holds an objective: 0 found, 1 none holds, 2 the generator fell short."""
+    from visionserve.load import plan, report, thresholds
+    from visionserve.load.capacity import Search
+    from visionserve.load.search import machines
+
+    errors_allowed = thresholds.parse(f"error_rate>{most_errors}").limit
+    task = Search(
+        thresholds.objective(slo),
+        errors_allowed,
+        plan.seconds(probe),
+        plan.seconds(confirm),
+        seed=seed,
+        generators=generators,
+    )
+    sending = session.Sending(
+        options.weights(models or ["resnet50"]), options.weights(mix.split(",")), bad_share, pictures, generators
+    )
+    folder = session.results_folder(root, out, list(sending.models), "search")
+    with (
+        session.opened(root, sending, folder, url, management) as opened,
+        output.status(f"searching the highest rate with {task.objective}"),
+    ):
+        found = task.run(opened, folder, _tell)
+    written = report.write([folder], folder, task.objective.limit)
+    output.print(f"report: {written}", soft_wrap=True)
+    if not found.rate:
+        errors.print(f"no rate down to {found.probes[-1].rate:.1f} requests/s was confirmed with {slo}")
+        raise typer.Exit(NOT_MET if found.probes[-1].valid else INVALID)
+    count = machines(need, found.rate)
+    output.print(
+        f"[bold]this machine takes {found.rate:.1f} requests/s at {task.objective}[/]\n"
+        f"{need:g} requests/s need {count} such machines, each planned to 70 % and one to spare",
+        highlight=False,
+    )
+
+
+def _tell(probe: Probe) -> None:
+    mark = "[green]holds[/]" if probe.holds else "[red]fails[/]"
+    kind = " (confirming)" if probe.confirming else ""
+    output.print(f"  {probe.rate:8.1f} requests/s  {mark}  {probe.why}{kind}", highlight=False, soft_wrap=True)

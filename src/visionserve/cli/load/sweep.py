@@ -1,0 +1,167 @@
+"""Many runs over settings."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from visionserve.cli.console import Root, errors, output
+from visionserve.cli.load import options, session
+from visionserve.load.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from visionserve.load.generator import Session
+    from visionserve.load.sweep import Point
+
+_READY_TIMEOUT = 300.0  # seconds
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    model: Annotated[str, typer.Argument(help="The model.")] = "resnet50",
+    users: Annotated[str, typer.Option(help="Closed loop: numbers of clients, 1,2,4,8.")] = "",
+    rates: Annotated[str, typer.Option("--rates", help="Open loop: requests per second, 10,20,40.")] = "",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A key of the model's YAML and its values: batchSize=1,8 handler.topK=1,5. Repeatable.",
+        ),
+    ] = None,
+    duration: Annotated[str, typer.Option(help="How long each point is measured.")] = "20s",
+    warm_up: Annotated[str, typer.Option(help="How long traffic runs before that.")] = "3s",
+    bound: Annotated[
+        str | None, typer.Option(help="The latency within which an answer counts as goodput: 250ms.")
+    ] = None,
+    mix: options.Mix = options.DEFAULT_MIX,
+    pictures: options.Own = None,
+    seed: options.Seed = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="The results' folder; that of an interrupted sweep goes on.")
+    ] = None,
+    url: options.Url = None,
+    management: options.Management = None,
+    root: Root = Path(),
+) -> None:
+    """Measure every combination of settings: each is served, made ready, measured and recorded."""
+    from visionserve.load import plan as plans
+    from visionserve.load import report
+    from visionserve.load import sweep as sweeps
+
+    settings = dict(_axis(text) for text in setting or [])
+    usual = plans.Plan(users=8, warm_up=plans.seconds(warm_up), duration=plans.seconds(duration), seed=seed)
+    loads = [replace(usual, users=int(count)) for count in (options.numbers(users) if users else [])]
+    loads += [replace(usual, users=0, rate=rate) for rate in (options.numbers(rates) if rates else [])]
+    points = sweeps.points(settings, loads or [usual])
+    folder = session.results_folder(root, out, [model], "sweep")
+    sending = session.Sending({model: 1.0}, options.weights(mix.split(",")), 0.0, pictures)
+
+    @contextmanager
+    def serve(values: Mapping[str, Any]) -> Iterator[Session]:
+        if not values:
+            with session.opened(root, sending, folder, url, management) as opened:
+                yield opened
+            return
+        with _served(root, model, values, sending, folder) as opened:
+            yield opened
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        console=output,
+    ) as progress:
+        task = progress.add_task("sweep", total=len(points))
+        begun = time.monotonic()
+
+        def tell(number: int, point: Point, failure: str | None) -> None:
+            progress.advance(task)
+            if failure is not None:
+                progress.console.print(
+                    f"[red]{number + 1}: {point.name}[/]: {failure}", highlight=False, soft_wrap=True
+                )
+            elif time.monotonic() - begun > 1:
+                progress.console.print(f"{number + 1}: {point.name}", highlight=False)
+
+        sweeps.run(folder, points, serve, tell)
+    written = report.write([folder], folder, None if bound is None else 1000 * plans.seconds(bound))
+    output.print(f"report: {written}", soft_wrap=True)
+    failures = sweeps.read(folder).failures
+    if failures:
+        errors.print(
+            f"{len(failures)} of {len(points)} points could not be run; the same command tries them again"
+        )
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _served(
+    root: Path, model: str, values: Mapping[str, Any], sending: session.Sending, folder: Path
+) -> Iterator[Session]:
+    """A server of the model with other settings: its archive is built aside, proven, served and made ready."""
+    from visionserve.build import catalog
+    from visionserve.build.package import HANDLER, package
+    from visionserve.client import Client
+    from visionserve.runtime.spec import ModelSpec
+    from visionserve.server import health, launcher, properties
+
+    source = catalog.find(root, model)
+    document = yaml.safe_load(source.read_text(encoding="utf-8"))
+    for key, value in values.items():
+        _set(document, key, value)
+    spec = ModelSpec.from_mapping(
+        model, document, f"{source} with {', '.join(f'{k}={v}' for k, v in values.items())}"
+    )
+    with tempfile.TemporaryDirectory(prefix="visionserve-sweep-") as aside:
+        scratch = Path(aside)
+        for name in (HANDLER.parent.name, "weights", "models"):
+            (scratch / name).symlink_to((root / name).resolve())
+        built = package(scratch, spec, source)
+        settings = properties.Properties.read(root / properties.FILE).on_free_ports()
+        archives = {model: built.archive.path}
+        with launcher.TorchServe(archives, settings, scratch / "logs") as server:
+            for _ in health.wait_until_ready(server, _READY_TIMEOUT):
+                pass
+            with Client(settings.inference, settings.management) as client:
+                yield session.prepare(root, archives, client, sending, folder)
+
+
+def _axis(text: str) -> tuple[str, list[Any]]:
+    """`KEY=VALUE,VALUE`, the values read as YAML reads them."""
+    key, _, values = text.partition("=")
+    if not key or not values:
+        raise LoadError(f"'{text}' is no setting; write it like batchSize=1,8")
+    return key.strip(), [yaml.safe_load(value) for value in values.split(",")]
+
+
+def _set(document: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[last] = value
+    if last == "minWorkers":
+        document["maxWorkers"] = value

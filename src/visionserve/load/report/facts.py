@@ -1,0 +1,303 @@
+"""What results show, as plain data: the one source of the HTML, the Markdown and the JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from visionserve.load import judgement, search, soak, statistics, sweep, validity
+from visionserve.load.outcomes import RIGHT, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from visionserve.load.capacity import Searched
+    from visionserve.load.judgement import Judgement
+    from visionserve.load.runs import Run
+    from visionserve.load.statistics import Estimate
+    from visionserve.load.sweep import Swept
+
+_COMPARED = ("throughput", "goodput", "mean", "p50", "p99")
+
+
+def of_run(run: Run, bound: float | None) -> dict[str, Any]:
+    """One run in numbers and one sentence."""
+    judged = run.judge(bound)
+    objections = run.objections(judged)
+    measured = judgement.measured(run.samples)
+    ceiling = run.header.get("ceiling") or {}
+    return {
+        "name": run.name,
+        "folder": run.folder.name,
+        "models": run.models,
+        "load": str(run.plan),
+        "open_loop": run.plan.open_loop,
+        "seconds": run.seconds,
+        "started": run.header["started"],
+        "valid": not objections,
+        "objections": [objection.text for objection in objections],
+        "sentence": _run_sentence(run, judged, [objection.text for objection in objections]),
+        "bound": bound,
+        "requests": judged.requests,
+        "offered": judged.offered,
+        "throughput": asdict(judged.throughput),
+        "goodput": asdict(judged.goodput),
+        "latency": {f"p{q:g}": asdict(estimate) for q, estimate in judged.latency.items()},
+        "mean": asdict(judged.mean),
+        "max": judged.largest,
+        "service": judged.service,
+        "error_rate": judged.error_rate,
+        "outcomes": [
+            {
+                "class": o.name.lower(),
+                "meaning": o.meaning,
+                "count": n,
+                "share": n / max(1, judged.requests),
+                "right": o in RIGHT,
+            }
+            for o, n in judged.outcomes.items()
+            if n or o is Outcome.OK
+        ],
+        "answers": _answers(measured),
+        "stages": judged.stages,
+        "batch": judged.batch,
+        "pictures": _pictures(run, measured),
+        "generator": {
+            "lag_p99": validity.lag_p99(measured) if len(measured) else float("nan"),
+            "cpu": validity.cpu(measured) if len(measured) else float("nan"),
+            "ceiling": ceiling.get("requests_per_second"),
+            "processes": run.plan.generators,
+        },
+    }
+
+
+def of_search(found: Searched) -> dict[str, Any]:
+    """A search: every rate that was tried, the knee, and the highest that held."""
+    bound = found.objective.limit
+    rows: list[dict[str, Any]] = []
+    for probe, run in zip(found.probes, found.runs, strict=True):
+        judged = run.judge(bound)
+        p99 = judged.latency[99.0]
+        rows.append(
+            {
+                "rate": probe.rate,
+                "holds": probe.holds,
+                "confirming": probe.confirming,
+                "why": probe.why,
+                "p50": judged.latency[50.0].value,
+                "p99": p99.value,
+                "p99_low": p99.low,
+                "p99_high": p99.high,
+                "goodput": judged.goodput.value,
+                "error_rate": judged.error_rate,
+                "requests": judged.requests,
+                "seconds": run.seconds,
+            }
+        )
+    rows.sort(key=lambda row: (row["rate"], row["confirming"]))
+    return {
+        "objective": str(found.objective),
+        "bound": bound,
+        "rate": found.rate,
+        "knee": knee([(row["rate"], row["goodput"], row["p50"]) for row in rows]),
+        "rows": rows,
+        "sentence": _search_sentence(found),
+        "plan": {"headroom": search.HEADROOM, "machines": _machines(found.rate)},
+    }
+
+
+def of_sweep(swept: Swept, bound: float | None) -> dict[str, Any]:
+    """A sweep: every point, and the ones that no other beats in both throughput and latency."""
+    rows: list[dict[str, Any]] = []
+    for number, (point, run) in enumerate(zip(swept.points, swept.runs, strict=True)):
+        row = {"number": number + 1, "settings": dict(point.settings), "load": str(point.plan)}
+        if run is None:
+            reason = swept.failures.get(number, "not run yet")
+            rows.append({**row, "failure": reason})
+            continue
+        judged = run.judge(bound)
+        objections = run.objections(judged)
+        rows.append(
+            {
+                **row,
+                "throughput": judged.throughput.value,
+                "goodput": judged.goodput.value,
+                "p50": judged.latency[50.0].value,
+                "p99": judged.latency[99.0].value,
+                "error_rate": judged.error_rate,
+                "batch": judged.batch,
+                "valid": not objections,
+                "objections": [objection.text for objection in objections],
+            }
+        )
+    done = [row for row in rows if "failure" not in row]
+    best = [done[index]["number"] for index in sweep.pareto([(row["throughput"], row["p99"]) for row in done])]
+    for row in rows:
+        row["best"] = row["number"] in best
+    return {"rows": rows, "best": best, "sentence": _sweep_sentence(rows, best)}
+
+
+def of_comparison(runs: Sequence[Run], bound: float | None) -> dict[str, Any]:
+    """Each run against the first: ratios with their intervals, and whether they are beyond the noise."""
+    numbers = [_compared(run.judge(bound)) for run in runs]
+    rows = []
+    for run, own in zip(runs[1:], numbers[1:], strict=True):
+        for name in _COMPARED:
+            ratio = statistics.ratio_estimate(numbers[0][name], own[name])
+            rows.append(
+                {
+                    "name": run.name,
+                    "metric": name,
+                    "first": numbers[0][name].value,
+                    "value": own[name].value,
+                    "ratio": asdict(ratio),
+                    "beyond_noise": bool(ratio.low > 1 or ratio.high < 1),
+                }
+            )
+    return {"first": runs[0].name, "rows": rows, "sentence": _comparison_sentence(runs, rows)}
+
+
+def of_soak(run: Run) -> dict[str, Any]:
+    """How memory, handles and latency moved."""
+    found = soak.drifts(run)
+    rows = [
+        {
+            "what": d.what,
+            "unit": d.unit,
+            "mean": d.mean,
+            "slope": asdict(d.slope),
+            "change": d.change,
+            "grows": d.grows,
+        }
+        for d in found
+    ]
+    growing = [d.what for d in found if d.grows]
+    during = f"in {duration(run.seconds)} at {run.plan.rate:g} requests/s"
+    sentence = f"{_listed(growing).capitalize()} grew {during}." if growing else f"Nothing grew {during}."
+    return {"rows": rows, "grows": bool(growing), "sentence": sentence}
+
+
+def knee(points: Sequence[tuple[float, float, float]]) -> float | None:
+    """The rate at which goodput over latency is highest (Kleinrock's power, 1979): more costs more than it brings.
+
+    Args:
+        points: Rate, goodput and median latency.
+    """
+    known = [
+        (goodput / latency, rate) for rate, goodput, latency in points if np.isfinite(latency) and latency > 0
+    ]
+    return max(known)[1] if len(known) > 2 else None
+
+
+def duration(seconds: float) -> str:
+    """A duration in words."""
+    for size, name in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds / size:.3g} {name}"
+    return f"{seconds:.3g} s"
+
+
+def _answers(measured: Any) -> list[dict[str, Any]]:
+    """The statuses and error types of requests that did not end right."""
+    wrong = measured[~np.isin(measured["outcome"], list(RIGHT))]
+    kinds, counts = np.unique(wrong[["status", "type"]], return_counts=True)
+    return [
+        {"status": int(kind["status"]), "type": kind["type"].decode(), "count": int(count)}
+        for kind, count in zip(kinds, counts, strict=True)
+    ]
+
+
+def _pictures(run: Run, measured: Any) -> list[dict[str, Any]]:
+    rows = []
+    kinds = np.array([picture["kind"] for picture in run.header["corpus"]["pictures"]])
+    sizes = np.array([picture["bytes"] for picture in run.header["corpus"]["pictures"]])
+    for kind in dict.fromkeys(kinds):
+        mine = measured[kinds[measured["picture"]] == kind] if len(measured) else measured
+        if len(mine):
+            right = np.isin(mine["outcome"], list(RIGHT))
+            latency = np.where(right, (mine["answered"] - mine["scheduled"]) / 1e6, np.inf)
+            rows.append(
+                {
+                    "kind": str(kind),
+                    "requests": len(mine),
+                    "kilobytes": float(sizes[mine["picture"]].mean() / 1000),
+                    "p50": statistics.percentile(latency, 50),
+                    "p99": statistics.percentile(latency, 99),
+                }
+            )
+    return rows
+
+
+def _compared(judged: Judgement) -> dict[str, Estimate]:
+    return {
+        "throughput": judged.throughput,
+        "goodput": judged.goodput,
+        "mean": judged.mean,
+        "p50": judged.latency[50.0],
+        "p99": judged.latency[99.0],
+    }
+
+
+def _machines(rate: float | None) -> list[dict[str, float]]:
+    if not rate:
+        return []
+    return [{"need": need, "machines": search.machines(need, rate)} for need in (100, 1000, 10000)]
+
+
+def _run_sentence(run: Run, judged: Judgement, objections: Sequence[str]) -> str:
+    if objections:
+        return "This run is invalid: its numbers say nothing of the server."
+    p99 = judged.latency[99.0].value
+    late = f"99 % of answers came within {p99:.0f} ms" if np.isfinite(p99) else "more than 1 % got no right answer"
+    wrong = sum(count for outcome, count in judged.outcomes.items() if outcome not in RIGHT)
+    truth = (
+        "every answer was right" if wrong == 0 else f"{wrong} of {judged.requests} requests failed or were wrong"
+    )
+    who = ", ".join(run.models)
+    return f"{who} gave {judged.throughput.value:.1f} right answers/s ({run.plan}); {late}, and {truth}."
+
+
+def _search_sentence(found: Searched) -> str:
+    if found.rate is None:
+        return "This search was cut short before it had an answer."
+    if found.rate == 0:
+        return f"No rate down to {found.probes[-1].rate:.1f} requests/s held {found.objective} in a long run."
+    long = found.confirmed
+    during = f" in a run of {duration(long.seconds)}" if long is not None else ""
+    return f"This machine takes {found.rate:.1f} requests/s at {found.objective}, confirmed{during}."
+
+
+def _sweep_sentence(rows: Sequence[dict[str, Any]], best: Sequence[int]) -> str:
+    done = [row for row in rows if "failure" not in row]
+    if not done:
+        return "No point of this sweep has been measured."
+    top = max(done, key=lambda row: row["throughput"])
+    low = min(done, key=lambda row: row["p99"])
+    quick = (
+        "which also has the lowest p99"
+        if top is low
+        else f"point {low['number']} the lowest p99, {low['p99']:.0f} ms"
+    )
+    return (
+        f"Point {top['number']} has the highest throughput, {top['throughput']:.1f} right answers/s at a p99 of"
+        f" {top['p99']:.0f} ms, {quick}; {len(best)} of {len(done)} points are beaten by no other in both."
+    )
+
+
+def _comparison_sentence(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> str:
+    parts = []
+    for run in runs[1:]:
+        mine = {row["metric"]: row for row in rows if row["name"] == run.name}
+        told = []
+        for metric, name in (("throughput", "throughput"), ("p99", "p99 latency")):
+            row = mine[metric]
+            verdict = "beyond the noise" if row["beyond_noise"] else "within the noise"
+            told.append(f"{row['ratio']['value']:.2f} times the {name} ({verdict})")
+        parts.append(f"{run.name} has {' and '.join(told)} of {runs[0].name}")
+    return "; ".join(parts) + "."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
