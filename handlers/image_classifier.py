@@ -6,13 +6,15 @@ TorchServe looks for exactly one class in this file; all else travels beside it 
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from visionserve.runtime import responses
+from visionserve.runtime import cores, responses
 from visionserve.runtime.classifier import Classifier, Outcome, Prepared
 from visionserve.runtime.errors import ModelFailure, RequestError
 from visionserve.runtime.request import Request
@@ -57,11 +59,12 @@ class ImageClassifier:
             cause = " ".join(str(error).split()) or type(error).__name__
             logger.error("visionserve cannot serve %s: %s", context.model_name, cause)
             raise RuntimeError(cause) from error
+        self._pool = ThreadPoolExecutor(cores.available(), "decoder")
         logger.info("visionserve serves %s on %s", context.model_name, device)
 
     def preprocess(self, requests: Sequence[Request]) -> list[Prepared | Described | RequestError]:
-        """Each request's pictures as pixels, or what is wrong with it."""
-        return [self._attempt(self.classifier.prepare, request) for request in requests]
+        """Each request's pictures as pixels, or what is wrong with it; as many at once as there are cores."""
+        return list(self._pool.map(self._attempt, repeat(self.classifier.prepare), requests))
 
     def inference(self, prepared: Sequence[Prepared | Described | RequestError]) -> list[Outcome]:
         """Each request's answer, or its error: one that the network fails on fails alone."""

@@ -23,9 +23,11 @@ def test_a_containers_quota_limits_the_cores(
     assert cores.available() == expected
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
-def test_workers_times_threads_never_exceeds_the_cores(
-    workers: int, expected: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("workers", "threads", "turns"), [(1, 8, 1), (2, 8, 1), (3, 4, 2), (4, 4, 2), (16, 1, 8), (40, 1, 8)]
+)
+def test_the_workers_whose_turn_it_is_use_every_core_once(
+    workers: int, threads: int, turns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cores, "available", lambda: 8)
-    assert cores.threads(workers) == expected
+    assert cores.share(workers) == cores.Share(threads, turns)

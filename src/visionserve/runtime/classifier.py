@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from visionserve.runtime.errors import (
 from visionserve.runtime.options import Options
 from visionserve.runtime.responses import Answered, Described
 from visionserve.runtime.spec import ModelSpec
+from visionserve.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +77,8 @@ class Classifier:
         self._spec = spec
         self._version = version
         self._input = transform
+        self._exact = spec.handler.decode == "exact"
+        self._turns = Turns(cores.share(spec.min_workers).turns)
         self._options = Options(top_k=spec.handler.top_k, response=spec.handler.response)
         self.engine = engines.make(spec.handler, net, self._input, device)
 
@@ -99,7 +103,7 @@ class Classifier:
         spec = ModelSpec.from_mapping(name, config, "model-config.yaml")
         if spec.handler.weights is None:
             raise SpecError(f"model {name}: handler.weights is missing; build the archive again")
-        torch.set_num_threads(cores.threads(spec.min_workers))
+        torch.set_num_threads(cores.share(spec.min_workers).threads)
         labels = archive.read_labels(folder)
         state_dict = network.read_weights(folder / spec.handler.weights)
         net = network.load(spec.handler, state_dict, len(labels), device)
@@ -131,9 +135,9 @@ class Classifier:
         left = self._spec.handler.max_pixels
         for picture in parsed.pictures:
             options.require_time()
-            image = images.of(picture, left)
-            left -= image.width * image.height
-            yield images.fit(image, self._input)
+            pixels, size = images.prepare(picture, left, self._input, exact=self._exact)
+            left -= size
+            yield pixels
 
     def answer(self, prepared: Sequence[Prepared | Described | RequestError]) -> list[Outcome]:
         """Answer several requests together; what is no prepared request stays as it is.
@@ -143,7 +147,8 @@ class Classifier:
         due = [self._due(item) for item in prepared]
         pixels = [picture for item in due if isinstance(item, Prepared) for picture in item.pixels]
         start = time.perf_counter()
-        outcomes = iter(isolation.run(self.engine, pixels, self._spec.batch_size, self.device))
+        with self._turns if pixels else nullcontext():
+            outcomes = iter(isolation.run(self.engine, pixels, self._spec.batch_size, self.device))
         inference_ms = 1e3 * (time.perf_counter() - start)
         return [
             self._answered(item, [next(outcomes) for _ in item.pixels], inference_ms)
@@ -203,7 +208,7 @@ class Classifier:
         Raises:
             RequestError: It cannot be decoded.
         """
-        return images.fit(images.decode(data, self._spec.handler.max_pixels), self._input)
+        return images.prepare(data, self._spec.handler.max_pixels, self._input, exact=self._exact)[0]
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
         """Run the network on any number of pictures, in batches no larger than the model's batch size.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
@@ -20,9 +21,26 @@ def available() -> int:
     return max(1, cores if quota is None else min(cores, -int(-quota // 1)))
 
 
-def threads(workers: int) -> int:
-    """The threads each of `workers` processes gets so that together they use every core once."""
-    return max(1, available() // workers)
+@dataclass(frozen=True)
+class Share:
+    """What each of several workers gets of the cores.
+
+    Attributes:
+        threads: The threads it computes with.
+        turns: How many workers may compute at once; `threads` of each of them make up the cores.
+    """
+
+    threads: int
+    turns: int
+
+
+def share(workers: int) -> Share:
+    """Divide the cores: half of the workers compute while the other half read, decode and answer.
+
+    A single worker has all cores to itself; of two, each has all cores when it is its turn.
+    """
+    turns = min((workers + 1) // 2, available())
+    return Share(threads=available() // turns, turns=turns)
 
 
 def _quota() -> float | None:

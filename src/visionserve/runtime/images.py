@@ -1,12 +1,14 @@
-"""Encoded pictures to RGB pixels at the network's input size.
+r"""Encoded pictures to RGB pixels at the network's input size.
 
 bytes -> open (format, size limit) -> decode -> upright -> RGB -> resize -> central crop -> uint8 [H, W, 3]
+                                   \-> jpeg: the same in one step, for plain photographs -/
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +17,11 @@ from PIL import ExifTags, Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F  # noqa: N812  torchvision's own documentation calls it F
 
-from visionserve.runtime import formats
+from visionserve.runtime import formats, jpeg
 from visionserve.runtime.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -72,11 +74,18 @@ def decode(data: bytes | bytearray, max_pixels: int) -> Image.Image:
         InvalidImage: It is not a picture in one of those formats, or it is damaged.
         ImageTooLarge: It has more than `max_pixels`.
     """
+    with _readable(data, max_pixels) as image:
+        image.load()
+        return _rgb(_upright(image))
+
+
+@contextmanager
+def _readable(data: bytes | bytearray, max_pixels: int) -> Iterator[Image.Image]:
+    """An opened picture that is worth decoding; whatever goes wrong while decoding is the picture's fault."""
     try:
         with _open(data) as image:
             _require_affordable(image, data, max_pixels)
-            image.load()
-            return _rgb(_upright(image))
+            yield image
     except RequestError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
@@ -109,13 +118,17 @@ def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels:
         raise InvalidImage(f"the JPEG has more than {_MAX_SCANS} scans; save it again as an ordinary one")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its orientation says; a damaged EXIF block says nothing."""
+def _orientation(image: Image.Image) -> int:
+    """The picture's EXIF orientation, 1 to 8; a damaged EXIF block says nothing, so 1."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # any damage to metadata, which the pixels do not need
-        return image
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
 
 
@@ -131,15 +144,31 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def of(picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int) -> Image.Image:
-    """An RGB picture from an encoded one, or from its pixels: uint8 `[H, W, 3]`.
+def prepare(
+    picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int, spec: InputSpec, *, exact: bool
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """A picture, encoded or as pixels, at the network's input size.
+
+    Args:
+        picture: The encoded picture, or uint8 `[H, W, 3]`.
+        max_pixels: The most pixels it may have.
+        spec: The transform to follow.
+        exact: Whether to follow it to the bit; else a plain JPEG goes the fast way, see `jpeg`.
+
+    Returns:
+        uint8 `[crop, crop, 3]`, and the pixels that the picture had.
 
     Raises:
         RequestError: See `decode`.
     """
     if isinstance(picture, np.ndarray):
-        return Image.fromarray(picture)
-    return decode(picture, max_pixels)
+        return fit(Image.fromarray(picture), spec), picture.shape[0] * picture.shape[1]
+    with _readable(picture, max_pixels) as image:
+        size = image.width * image.height
+        if not exact and jpeg.takes(image, spec):
+            return jpeg.fit(image, _orientation(image), spec), size
+        image.load()
+        return fit(_rgb(_upright(image)), spec), size
 
 
 def fit(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8]:

@@ -109,6 +109,7 @@ class HandlerSpec:
         response: What an answer tells unless the request says: `labels` with probabilities, or `detailed`.
         max_pixels: The most pixels (width x height) the pictures of one request may have before they are decoded.
         max_images: The most pictures one request may hold.
+        decode: `exact` follows torchvision's transform to the bit; `fast` takes half the time for a photograph.
     """
 
     architecture: str
@@ -124,6 +125,7 @@ class HandlerSpec:
     response: ResponseShape = "labels"
     max_pixels: int = 50_000_000
     max_images: int = 32
+    decode: Literal["fast", "exact"] = "fast"
 
     def __post_init__(self) -> None:
         _check(self.top_k > 0, f"handler.topK is {self.top_k}: an answer holds at least 1 class")

@@ -1,0 +1,116 @@
+"""The fast way from a JPEG to the input, held against torchvision's own transform on Pillow's decoding."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image, ImageOps
+
+from visionserve.runtime import golden, images, jpeg
+from visionserve.runtime.errors import InvalidImage
+from visionserve.runtime.spec import InputSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+SPEC = InputSpec(resize=232, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+LIMIT = 50_000_000
+
+
+def photograph(seed: int, width: int, height: int, orientation: int = 1, mode: str = "RGB") -> bytearray:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    golden.photograph(seed, width, height).convert(mode).save(buffer, "JPEG", quality=90, exif=exif)
+    return bytearray(buffer.getvalue())
+
+
+def fast(data: bytearray) -> npt.NDArray[np.int64]:
+    return images.prepare(data, LIMIT, SPEC, exact=False)[0].astype(int)
+
+
+def exact(data: bytearray) -> npt.NDArray[np.int64]:
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    return images.fit(upright, SPEC).astype(int)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("width", "height"), [(500, 375), (377, 501), (300, 1000), (800, 600)])
+def test_an_ordinary_photograph_differs_by_one_of_255_at_most(
+    width: int, height: int, orientation: int, mode: str
+) -> None:
+    data = photograph(width, width, height, orientation, mode)
+    difference = np.abs(fast(data) - exact(data))
+    assert difference.shape == (224, 224, 3)
+    assert difference.max() <= 1
+    # Pillow rounds between its two passes, and a picture on its side is resized before it is turned.
+    assert difference.mean() < (0.01 if orientation < 5 and height < 2 * width else 0.3)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("width", "height"), [(2000, 1500), (1201, 1433), (930, 1400)])
+def test_a_large_photograph_differs_by_little(width: int, height: int, orientation: int) -> None:
+    data = photograph(width, width, height, orientation)
+    difference = np.abs(fast(data) - exact(data))
+    # Least for 2000x1500, most where a quarter is just the size that is wanted, as in 930x1400.
+    assert 0 < difference.mean() < 4
+    assert difference.max() <= 32
+
+
+def test_exact_is_torchvisions_transform_to_the_bit() -> None:
+    data = photograph(1, 1201, 1433)
+    assert np.array_equal(images.prepare(data, LIMIT, SPEC, exact=True)[0], exact(data))
+
+
+def test_a_network_says_the_same_of_both(demo_weights: Path) -> None:
+    network = torchvision.models.resnet50(num_classes=7)
+    network.load_state_dict(torch.load(demo_weights / "demo-resnet50.pth", weights_only=True))
+    network.eval()
+    sizes = [(500, 375), (375, 500), (1000, 1100), (2000, 1500)]
+    data = [photograph(seed, *sizes[seed % len(sizes)]) for seed in range(32)]
+
+    def probabilities(pixels: list[npt.NDArray[np.int64]]) -> torch.Tensor:
+        scaled = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2) / 255
+        mean, std = torch.tensor(SPEC.mean).view(3, 1, 1), torch.tensor(SPEC.std).view(3, 1, 1)
+        with torch.inference_mode():
+            answered: torch.Tensor = network((scaled - mean) / std).softmax(dim=1)
+        return answered
+
+    reference, reduced = probabilities([exact(one) for one in data]), probabilities([fast(one) for one in data])
+    # Colours of noise are close calls; those that are not must agree.
+    best = reference.topk(2, dim=1).values
+    clear = best[:, 0] - best[:, 1] > 0.1
+    assert clear.sum() > len(data) / 2
+    assert torch.equal(reference.argmax(dim=1)[clear], reduced.argmax(dim=1)[clear])
+    ordinary = torch.tensor([seed % len(sizes) < 2 for seed in range(len(data))])
+    assert (reference - reduced)[ordinary].abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.95])
+@pytest.mark.parametrize("size", [(500, 375), (2000, 1500)])
+def test_a_photograph_cut_short_is_refused(size: tuple[int, int], kept: float) -> None:
+    data = photograph(3, *size)
+    with pytest.raises(InvalidImage, match="damaged or cut short"):
+        images.prepare(data[: int(len(data) * kept)], LIMIT, SPEC, exact=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "taken"),
+    [
+        ("RGB", (500, 375), True),
+        ("CMYK", (500, 375), False),
+        ("RGB", (200, 400), False),
+        ("RGB", (300, 3000), False),
+    ],
+)
+def test_only_what_the_fast_way_does_well_is_taken(mode: str, size: tuple[int, int], taken: bool) -> None:
+    image = Image.open(io.BytesIO(golden.encode(Image.new(mode, size), "JPEG")))
+    assert jpeg.takes(image, SPEC) == taken
