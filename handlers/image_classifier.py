@@ -57,7 +57,7 @@ class ImageClassifier:
             cause = " ".join(str(error).split()) or type(error).__name__
             logger.error("visionserve cannot serve %s: %s", context.model_name, cause)
             raise RuntimeError(cause) from error
-        logger.info("visionserve serves %s on %s", context.model_name, device)
+        logger.info("visionserve serves %s on %s with %s", context.model_name, device, self.classifier.why)
 
     def preprocess(self, requests: Sequence[Request]) -> list[Prepared | Described | RequestError]:
         """Each request's pictures as pixels, or what is wrong with it."""
