@@ -60,7 +60,7 @@ class ImageClassifier:
             logger.error("visionserve cannot serve %s: %s", context.model_name, cause)
             raise RuntimeError(cause) from error
         self._pool = ThreadPoolExecutor(cores.available(), "decoder")
-        logger.info("visionserve serves %s on %s", context.model_name, device)
+        logger.info("visionserve serves %s on %s with %s", context.model_name, device, self.classifier.why)
 
     def preprocess(self, requests: Sequence[Request]) -> list[Prepared | Described | RequestError]:
         """Each request's pictures as pixels, or what is wrong with it; as many at once as there are cores."""

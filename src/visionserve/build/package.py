@@ -1,6 +1,7 @@
 """A model's YAML and weights to a proven archive.
 
-spec -> weights found and verified -> network on the device, in eval mode -> golden answers -> archive
+spec -> weights found and verified -> network on the device, in eval mode -> golden answers -> what the engines
+need -> loaded as the worker will -> archive
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ import torchvision
 import yaml
 
 import visionserve
-from visionserve.build import architectures, archive, checkpoints, conversion, labels, sources, weights
+from visionserve.build import architectures, archive, artefacts, checkpoints, conversion, labels, sources, weights
 from visionserve.runtime import golden, network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.classifier import Classifier
+from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.errors import LabelsError, WeightsError
 from visionserve.runtime.spec import InputChanges
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from visionserve.build.architectures import Fitted
+    from visionserve.build.artefacts import Artefacts
+    from visionserve.build.calibration import Report
     from visionserve.build.checkpoints import Checkpoint
     from visionserve.build.weights import Found
     from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
@@ -47,6 +51,8 @@ class Packaged:
         weights: The weights file and what it was found to be.
         notes: What was chosen or taken for granted, for the user to judge.
         device: Where the golden answers were computed.
+        engine: What runs it on this machine, and why.
+        int8: How far int8 is from fp32, if that is its precision.
         golden: The name of the first golden picture, its label and that label's probability.
     """
 
@@ -55,6 +61,8 @@ class Packaged:
     weights: str
     notes: tuple[str, ...]
     device: str
+    engine: str
+    int8: Report | None
     golden: tuple[str, str, float]
 
 
@@ -87,26 +95,33 @@ def package(
         carried = found if untouched else _clean(fitted, found, Path(scratch) / f"{spec.name}.pth")
         served = _resolved(spec, carried, options, transform)
         net = network.load(served.handler, fitted.state_dict, fitted.classes, device)
-        answers = _golden_answers(Classifier(served, names, net, device), found)
+        reference = Classifier(served, names, EagerEngine(net, transform, device), device)
+        answers = _golden_answers(reference, found)
+        calibrated = dataclasses.replace(served.handler, calibration=spec.handler.calibration)
+        made = artefacts.make(root, calibrated, fitted.state_dict, reference)
         own = sources.files(root, architecture) if network.is_custom(architecture) else {}
         files = {**own, **runtime_files()}
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
+            **made.members,
             archive.HANDLER_FILE: (root / HANDLER).read_bytes(),
             CONFIG_FILE: yaml.safe_dump(served.to_mapping(), sort_keys=True).encode(),
             LABELS_FILE: _json(names),
             GOLDEN_FILE: _json(golden.to_json(answers)),
-            PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type)),
+            PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type, made)),
         }
+        engine = _engine_here(Path(scratch) / "unpacked", served, carried.path, members, device)
         written = archive.write(root / STORE / f"{spec.name}.mar", spec.name, carried, members)
     label_file = [root / spec.handler.labels] if spec.handler.labels else []
     index, probability = answers[0].top[0]
     return Packaged(
         archive=written,
-        inputs=(source, found.path, root / HANDLER, *label_file, *files.values()),
+        inputs=(source, found.path, root / HANDLER, *label_file, *files.values(), *made.inputs),
         weights=f"{found.path}: {checkpoint.describe()}",
-        notes=tuple(note for note in (found.note, fitted.note) if note),
+        notes=tuple(note for note in (found.note, fitted.note, *made.notes) if note),
         device=str(device),
+        engine=engine,
+        int8=made.int8,
         golden=(answers[0].picture, names[index], probability),
     )
 
@@ -147,6 +162,7 @@ def _resolved(spec: ModelSpec, carried: Found, options: dict[str, Any], transfor
         sha256=carried.sha256,
         labels=LABELS_FILE,
         input=InputChanges(**dataclasses.asdict(transform)),
+        calibration=None,
     )
     return dataclasses.replace(spec, handler=handler)
 
@@ -158,6 +174,26 @@ def _golden_answers(classifier: Classifier, found: Found) -> list[golden.GoldenA
             f"{found.path}: the network answers a golden picture with NaN; take an earlier checkpoint"
         )
     return golden.record([picture.name for picture in golden.pictures()], probabilities)
+
+
+def _engine_here(
+    folder: Path, spec: ModelSpec, weights_file: Path, members: Mapping[str, bytes], device: torch.device
+) -> str:
+    """What a worker on this machine runs the model with, and why, found by loading it as a worker does.
+
+    Raises:
+        EngineError: What the spec pins is lacking here.
+        GoldenError: It gives other answers than fp32.
+    """
+    folder.mkdir()
+    for name in (name for name in members if "/" not in name):
+        (folder / name).write_bytes(members[name])
+    (folder / weights_file.name).symlink_to(weights_file.resolve())
+    threads = torch.get_num_threads()
+    try:
+        return Classifier.open(folder, spec.name, archive.VERSION, spec.to_mapping(), device).why
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _clean(fitted: Fitted, found: Found, target: Path) -> Found:
@@ -173,8 +209,9 @@ def runtime_files() -> dict[str, Path]:
     return {str(Path("visionserve") / path.relative_to(package_folder)): path for path in files}
 
 
-def _provenance(found: Found, checkpoint: Checkpoint, device: str) -> dict[str, object]:
+def _provenance(found: Found, checkpoint: Checkpoint, device: str, made: Artefacts) -> dict[str, object]:
     return {
+        **({"int8": dataclasses.asdict(made.int8)} if made.int8 else {}),
         "weights": {
             "origin": found.origin,
             "file": found.path.name,

@@ -47,7 +47,8 @@ def archive(
             f"{built.archive.path}: {built.archive.size / _MEBIBYTE:.1f} MiB, built on {built.device}\n"
             f"  SHA-256  {built.archive.sha256}\n"
             f"  weights  {built.weights}\n"
-            f"  golden   {picture} is '{label}' with {probability:.4f}",
+            f"  golden   {picture} is '{label}' with {probability:.4f}\n"
+            f"  engine   {built.engine}" + (f"\n  int8     {built.int8}" if built.int8 else ""),
             soft_wrap=True,
             highlight=False,
         )

@@ -16,7 +16,8 @@ import torch
 import torchvision
 
 import visionserve
-from visionserve.runtime import archive, cores, engines, golden, images, isolation, network, payload, predictions
+from visionserve.runtime import archive, cores, golden, images, isolation, payload, predictions, turns
+from visionserve.runtime.engines import Source, selection
 from visionserve.runtime.errors import (
     DeadlineExceeded,
     ExplanationUnsupported,
@@ -26,7 +27,6 @@ from visionserve.runtime.errors import (
 from visionserve.runtime.options import Options
 from visionserve.runtime.responses import Answered, Described
 from visionserve.runtime.spec import ModelSpec
-from visionserve.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from visionserve.runtime.engines import Engine
     from visionserve.runtime.request import Request
 
 
@@ -65,9 +66,10 @@ class Classifier:
         self,
         spec: ModelSpec,
         labels: Sequence[str],
-        net: torch.nn.Module,
+        engine: Engine,
         device: torch.device,
         version: str = "1.0",
+        why: str = "",
     ) -> None:
         if spec.handler.input is None:
             raise SpecError(f"model {spec.name}: handler.input is missing; build the archive again")
@@ -77,16 +79,18 @@ class Classifier:
         self._spec = spec
         self._version = version
         self._input = transform
-        self._exact = spec.handler.decode == "exact"
-        self._turns = Turns(cores.share(spec.min_workers).turns)
+        exact = {"exact": True, "fast": False, "auto": engine.precision == "fp32"}
+        self._exact = exact[spec.handler.decode]
+        self._turns = turns.shared(cores.share(spec.min_workers).turns)
         self._options = Options(top_k=spec.handler.top_k, response=spec.handler.response)
-        self.engine = engines.make(spec.handler, net, self._input, device)
+        self.engine = engine
+        self.why = why
 
     @classmethod
     def open(
         cls, folder: Path, name: str, version: str, config: Mapping[str, Any], device: torch.device
     ) -> Classifier:
-        """Load the model of an unpacked archive, run every batch size once and check the golden answers.
+        """Load the model of an unpacked archive into the fastest engine that gives its golden answers.
 
         Args:
             folder: The unpacked archive.
@@ -97,20 +101,23 @@ class Classifier:
 
         Raises:
             SpecError: The configuration is not one of ours, or names no weights.
-            WeightsError: The weights are damaged or not this network's.
+            EngineError: There is no engine here that the configuration allows.
             GoldenError: The network answers differently from when it was built.
         """
         spec = ModelSpec.from_mapping(name, config, "model-config.yaml")
-        if spec.handler.weights is None:
-            raise SpecError(f"model {name}: handler.weights is missing; build the archive again")
-        torch.set_num_threads(cores.share(spec.min_workers).threads)
         labels = archive.read_labels(folder)
-        state_dict = network.read_weights(folder / spec.handler.weights)
-        net = network.load(spec.handler, state_dict, len(labels), device)
-        classifier = cls(spec, labels, net, device, version)
-        classifier.warm_up()
-        classifier.prove(archive.read_golden(folder))
-        return classifier
+        answers = archive.read_golden(folder)
+        threads = cores.share(spec.min_workers).threads
+        torch.set_num_threads(threads)
+
+        def prove(engine: Engine) -> None:
+            candidate = cls(spec, labels, engine, device)
+            candidate.warm_up()
+            candidate.prove(answers)
+
+        source = Source(folder, spec.handler, len(labels), device, threads)
+        choice = selection.choose(source, prove)
+        return cls(spec, labels, choice.engine, device, version, choice.why)
 
     def prepare(self, request: Request) -> Prepared | Described:
         """Decode one request's pictures to the network's input size.
@@ -192,7 +199,8 @@ class Classifier:
             "version": self._version,
             "weights": {"file": self._spec.handler.weights, "sha256": self._spec.handler.sha256},
             "engine": self.engine.name,
-            "precision": self._spec.handler.precision,
+            "precision": self.engine.precision,
+            "why": self.why,
             "device": str(self.device),
             "classes": len(self.labels),
             "spec": self._spec.to_mapping(),
@@ -236,5 +244,5 @@ class Classifier:
         Raises:
             GoldenError: It answers differently.
         """
-        tolerance = golden.TOLERANCE[self._spec.handler.precision]
+        tolerance = golden.TOLERANCE[self.engine.precision]
         golden.verify(expected, self.golden_probabilities(), self.labels, tolerance)

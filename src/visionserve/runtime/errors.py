@@ -5,7 +5,9 @@ VisionserveError            one clear line for a person; the command line exits 
 ├── WeightsError                a checkpoint: missing, damaged, or not for this architecture
 │   └── UntrustedPickle             it holds more than tensors, so reading it would run its code
 ├── LabelsError                 a label file
+├── EngineError                 an engine or a precision that this machine or this archive lacks
 ├── GoldenError                 the network does not give the answers it was built with
+├── CalibrationError            int8: too few pictures, or answers too far from fp32's
 └── RequestError            one request; `status` is its HTTP status, `type` names the cause to programs
     ├── EmptyRequest            400, there is no body
     ├── InvalidRequest          400, the body is none of the forms we take
@@ -50,8 +52,16 @@ class LabelsError(VisionserveError):
     """A label file cannot be read, or its count differs from the network's classes."""
 
 
+class EngineError(VisionserveError):
+    """An engine or a precision is lacking here, or none of those there are gives the right answers."""
+
+
 class GoldenError(VisionserveError):
     """The network, as loaded here, does not give the answers recorded when it was built."""
+
+
+class CalibrationError(VisionserveError):
+    """There are too few pictures to calibrate int8 on, or its answers stray too far from fp32's."""
 
 
 class RequestError(VisionserveError):

@@ -21,8 +21,8 @@ if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-EngineName = Literal["eager"]
-Precision = Literal["fp32"]
+EngineName = Literal["auto", "eager", "compiled", "openvino"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 ResponseShape = Literal["labels", "detailed"]
 
 # TorchServe's own pattern for model names; it unpacks archives into a folder called `models`, so that is taken.
@@ -103,13 +103,16 @@ class HandlerSpec:
         sha256: The digest the weights file must have, in hexadecimal.
         labels: A file with one label per class; without it the weights entry's categories.
         input: What to change in the transform that the weights bring.
-        engine: What runs the network.
-        precision: The number format it runs in.
+        engine: What runs the network; `auto` is the fastest there is that gives the right answers.
+        precision: The number format it runs in; `auto` is bf16 where the processor has it, else fp32.
+        calibration: The folder of pictures that int8 is calibrated and judged on when the archive is built.
+        min_agreement: The share of those pictures for which int8 must name the same class as fp32.
         top_k: How many classes an answer holds; all of them when the network has fewer.
         response: What an answer tells unless the request says: `labels` with probabilities, or `detailed`.
         max_pixels: The most pixels (width x height) the pictures of one request may have before they are decoded.
         max_images: The most pictures one request may hold.
-        decode: `exact` follows torchvision's transform to the bit; `fast` takes half the time for a photograph.
+        decode: `exact` follows torchvision's transform to the bit; `fast` takes half the time for a photograph;
+            `auto` is exact where the precision is fp32, and fast where the network itself approximates.
     """
 
     architecture: str
@@ -119,16 +122,26 @@ class HandlerSpec:
     sha256: str | None = None
     labels: str | None = None
     input: InputChanges | None = None
-    engine: EngineName = "eager"
-    precision: Precision = "fp32"
+    engine: EngineName = "auto"
+    precision: Precision = "auto"
+    calibration: str | None = None
+    min_agreement: float = 0.99
     top_k: int = 5
     response: ResponseShape = "labels"
     max_pixels: int = 50_000_000
     max_images: int = 32
-    decode: Literal["fast", "exact"] = "fast"
+    decode: Literal["auto", "fast", "exact"] = "auto"
 
     def __post_init__(self) -> None:
         _check(self.top_k > 0, f"handler.topK is {self.top_k}: an answer holds at least 1 class")
+        _check(
+            self.precision != "int8" or self.engine in ("auto", "openvino"),
+            f"handler.engine is {self.engine}, which does not run int8: only openvino does",
+        )
+        _check(
+            0 < self.min_agreement <= 1,
+            f"handler.minAgreement is {self.min_agreement}: it must be a share above 0 and at most 1",
+        )
         _check(self.max_pixels > 0, f"handler.maxPixels is {self.max_pixels}: it must be above 0")
         _check(self.max_images > 0, f"handler.maxImages is {self.max_images}: a request holds at least 1 picture")
         _check(

@@ -10,11 +10,18 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+@cache
+def shared(slots: int) -> Turns:
+    """This process's handle on the turns that all workers of its server share."""
+    return Turns(slots)
 
 
 class Turns:

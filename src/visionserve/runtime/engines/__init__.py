@@ -1,15 +1,21 @@
 """What runs a network: one file each, one interface.
 
 An engine takes pixels and gives logits; scaling and normalising happen inside, where they are cheapest.
+`selection` picks one. Only an engine's own file imports its library, and only when it is used.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from visionserve.runtime.engines.eager import EagerEngine
+from visionserve.runtime import network
+from visionserve.runtime.errors import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     import torch
     from torch import nn
 
@@ -20,6 +26,7 @@ class Engine(Protocol):
     """Runs one network on one device."""
 
     name: str
+    precision: str
 
     def logits(self, pixels: torch.Tensor) -> torch.Tensor:
         """Answer a batch.
@@ -33,7 +40,46 @@ class Engine(Protocol):
         ...
 
 
-def make(spec: HandlerSpec, network: nn.Module, transform: InputSpec, device: torch.device) -> Engine:
-    """The engine that `spec.engine` names, running `network` on `device`."""
-    engines = {"eager": EagerEngine}
-    return engines[spec.engine](network, transform, device)
+@dataclass(frozen=True)
+class Source:
+    """What engines are made from: an unpacked archive, and where to run it.
+
+    Attributes:
+        folder: The unpacked archive.
+        spec: Its model.
+        classes: The number of classes.
+        device: Where to run.
+        threads: How many threads to use.
+    """
+
+    folder: Path
+    spec: HandlerSpec
+    classes: int
+    device: torch.device
+    threads: int
+
+    @property
+    def transform(self) -> InputSpec:
+        """How pictures become the network's input."""
+        if self.spec.input is None:
+            raise SpecError("handler.input is missing; build the archive again")
+        return self.spec.input.complete()
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        """The archive's weights, mapped from disk.
+
+        Raises:
+            SpecError: The archive names no weights.
+            WeightsError: They are damaged.
+        """
+        if self.spec.weights is None:
+            raise SpecError("handler.weights is missing; build the archive again")
+        return network.read_weights(self.folder / self.spec.weights)
+
+    def network(self) -> nn.Module:
+        """The network with its weights, on the device.
+
+        Raises:
+            WeightsError: The weights are damaged or not this network's.
+        """
+        return network.load(self.spec, self.state_dict(), self.classes, self.device)

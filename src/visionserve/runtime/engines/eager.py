@@ -1,19 +1,26 @@
-"""PyTorch as it is: the reference that every other engine is compared with."""
+"""PyTorch as it is: the engine that is always there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
+from torch.fx.experimental.optimization import fuse
+
+from visionserve.runtime.engines.pixels import FromPixels
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from visionserve.runtime.engines import Source
     from visionserve.runtime.spec import InputSpec
+
+NAME = "eager"
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class EagerEngine:
-    """The network, called; pixels become floats on its device.
+    """The network, called; on the CPU or a GPU.
 
     On a CPU pictures run one by one, so that an answer is the same, bit for bit, whoever shares the batch.
     oneDNN chooses its blocking by the batch size: measured on ResNet-50 and VGG-16, the same picture's logits
@@ -22,20 +29,57 @@ class EagerEngine:
     pay for 8. A GPU runs batches whole, for there they are most of the throughput.
     """
 
-    name = "eager"
+    name = NAME
 
-    def __init__(self, network: nn.Module, transform: InputSpec, device: torch.device) -> None:
-        self._network = network.to(memory_format=torch.channels_last)
+    def __init__(
+        self, network: nn.Module, transform: InputSpec, device: torch.device, precision: str = "fp32"
+    ) -> None:
+        """Take over `network`: its weights are converted in place.
+
+        Args:
+            network: On `device`, in eval mode.
+            transform: How pictures become its input.
+            device: Where to run.
+            precision: `fp32` or `bf16`.
+        """
+        self.precision = precision
+        converted = network.to(device, _DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = FromPixels(converted, transform).eval()
         self._device = device
-        self._mean = torch.tensor(transform.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(transform.std, device=device).view(1, 3, 1, 1)
 
     @torch.inference_mode()
     def logits(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `Engine.logits`."""
-        # NHWC bytes seen as NCHW are already in channels_last layout: no copy, and convolutions prefer it.
-        images = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        normalised = images.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
         together = len(pixels) if self._device.type == "cuda" else 1
-        logits = torch.cat([self._network(batch) for batch in torch.split(normalised, together)])
-        return logits.float().cpu()
+        batches = torch.split(pixels.to(self._device, non_blocking=True), together)
+        return torch.cat([self._network(batch) for batch in batches]).cpu()
+
+
+def lacks(_source: Source, precision: str) -> str | None:
+    """Why this engine cannot run the archive's network here, if it cannot."""
+    if precision not in _DTYPES:
+        return f"it does not run {precision}"
+    return None
+
+
+def load(source: Source, precision: str) -> EagerEngine:
+    """The archive's network, its batch norms folded into its convolutions.
+
+    Raises:
+        WeightsError: The weights are damaged or not this network's.
+    """
+    return EagerEngine(without_batch_norms(source.network()), source.transform, source.device, precision)
+
+
+def without_batch_norms(network: nn.Module) -> nn.Module:
+    """The network with each batch norm folded into the convolution before it, where torch.fx can follow it.
+
+    Folding saves a pass over the activations, 1 to 8 % of ResNet-50's time, and moves probabilities by less
+    than 1e-5.
+    """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return network
+    try:
+        return fuse(network, inplace=True)
+    except Exception:  # a network whose Python torch.fx cannot follow raises whatever that makes it stumble over
+        return network

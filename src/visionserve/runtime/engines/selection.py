@@ -1,0 +1,124 @@
+"""Which engine runs a network here, in which precision, and why.
+
+Candidates are tried fastest first; the first that is there and gives the right answers is taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from visionserve.runtime import processor
+from visionserve.runtime.engines import compiled, eager, openvino
+from visionserve.runtime.errors import EngineError, GoldenError, SpecError, WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from visionserve.runtime.engines import Engine, Source
+    from visionserve.runtime.spec import EngineName, Precision
+
+logger = logging.getLogger(__name__)
+
+
+class _Kind(Protocol):
+    """What an engine's module has."""
+
+    NAME: str
+
+    def lacks(self, source: Source, precision: str, /) -> str | None: ...
+
+    def load(self, source: Source, precision: str, /) -> Engine: ...
+
+
+_KINDS: tuple[_Kind, ...] = (openvino, compiled, eager)
+_ENGINES: Mapping[str, _Kind] = {kind.NAME: kind for kind in _KINDS}
+
+# Fastest first, as measured on ResNet-50 and VGG-16 at batches of 1 and 8 (docs/performance.md): OpenVINO in fp32
+# is faster than eager in either precision but for bf16 batches, where both are of one kind.
+_FASTEST_FIRST = (
+    (openvino.NAME, "bf16"),
+    (compiled.NAME, "bf16"),
+    (openvino.NAME, "fp32"),
+    (compiled.NAME, "fp32"),
+    (eager.NAME, "bf16"),
+    (eager.NAME, "fp32"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was taken.
+
+    Attributes:
+        engine: The engine, warmed up and proven.
+        why: One line for people: what it is, and what was passed over for what reason.
+    """
+
+    engine: Engine
+    why: str
+
+
+def candidates(engine: EngineName, precision: Precision) -> list[tuple[str, str]]:
+    """Engine and precision pairs that a spec allows, fastest first."""
+    if precision == "int8":
+        return [(openvino.NAME, "int8")]
+    return [
+        (name, number)
+        for name, number in _FASTEST_FIRST
+        if engine in ("auto", name) and precision in ("auto", number)
+    ]
+
+
+def choose(source: Source, prove: Callable[[Engine], None]) -> Choice:
+    """Take the fastest engine that is there and gives the right answers.
+
+    Args:
+        source: What to run, and where.
+        prove: Warms an engine up and raises if its answers are wrong.
+
+    Raises:
+        SpecError, WeightsError: The archive is damaged.
+        EngineError: There is no engine that `source.spec` allows.
+        GoldenError: The only ones there give other answers than the archive's.
+    """
+    passed_over: list[str] = []
+    failure: Exception | None = None
+    for name, precision in candidates(source.spec.engine, source.spec.precision):
+        what = f"{name} in {precision}"
+        reason = _lacks(source, name, precision)
+        if reason is None:
+            try:
+                engine = _ENGINES[name].load(source, precision)
+                prove(engine)
+            except (SpecError, WeightsError):
+                raise  # what every engine needs
+            except Exception as error:  # a library may raise anything; the next engine may still do
+                failure = error
+                reason = " ".join(str(error).split()) or type(error).__name__
+                logger.warning("%s is passed over: %s", what, reason)
+            else:
+                return Choice(engine, _why(what, passed_over))
+        passed_over.append(f"{what}: {reason}")
+    if isinstance(failure, GoldenError):
+        raise GoldenError("; ".join(passed_over)) from failure
+    raise EngineError(f"no engine can run this model here: {'; '.join(passed_over)}") from failure
+
+
+def _lacks(source: Source, name: str, precision: str) -> str | None:
+    if precision == "bf16" and not _has_bf16(source.device):
+        return f"{source.device} ({processor.description()}) has no native bf16"
+    return _ENGINES[name].lacks(source, precision)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return processor.native_bf16() is not None
+
+
+def _why(what: str, passed_over: list[str]) -> str:
+    return f"{what}; passed over: {'; '.join(passed_over)}" if passed_over else f"{what}, the fastest there is"

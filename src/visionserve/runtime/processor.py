@@ -1,0 +1,63 @@
+"""What this processor computes natively."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+# As Linux names them: x86's dot product and tile multiplication, then Arm's (FEAT_BF16).
+_BF16 = ("amx_bf16", "avx512_bf16", "bf16")
+
+# What compilers and torch's vector code use unasked; the rest of the list is for kernels and virtual machines.
+_COMPILED = (
+    "sse",
+    "ssse",
+    "pni",
+    "avx",
+    "amx",
+    "fma",
+    "f16c",
+    "bmi",
+    "abm",
+    "popcnt",
+    "movbe",
+    "gfni",
+    "vaes",
+    "vpclmulqdq",
+    "asimd",
+    "sve",
+    "bf16",
+    "i8mm",
+    "fp",
+    "atomics",
+)
+
+
+@cache
+def instructions() -> frozenset[str]:
+    """The instruction sets that Linux lists for the first core; none where it lists none."""
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    listed = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(listed, "").split())
+
+
+def native_bf16() -> str | None:
+    """The instruction set that multiplies bf16 here, if there is one; without it bf16 is slower than fp32."""
+    return next((name for name in _BF16 if name in instructions()), None)
+
+
+def compiler_instructions() -> frozenset[str]:
+    """The instruction sets here that machine code compiled for this very processor may use."""
+    return frozenset(name for name in instructions() if name.startswith(_COMPILED))
+
+
+def description() -> str:
+    """The kind of processor, for messages: `x86_64 with avx512_bf16`."""
+    bf16 = native_bf16()
+    return f"{platform.machine()} with {bf16}" if bf16 else f"{platform.machine()} without native bf16"
