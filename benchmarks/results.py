@@ -196,6 +196,10 @@ class Results:
         """Answers a second."""
         return spread([one.rate for one in self.of(contender, workload)])
 
+    def p50(self, contender: str, workload: Workload) -> Spread | None:
+        """The median latency in milliseconds, of each round."""
+        return spread([one.p50 for one in self.of(contender, workload) if one.p50])
+
     def ratio(self, over: str, under: str, workload: Workload) -> Spread | None:
         """One contender's rate over another's, in the same round."""
         return self.paired(over, under, workload, lambda one, other: one.rate / other.rate if other.rate else None)

@@ -112,8 +112,9 @@ class Run:
                 if left:
                     contender.stop()
         except NotRun as error:
-            entry.not_run = str(error)
-            self.say(f"not run: {error}")
+            # Results are published: they name no folder of this machine.
+            entry.not_run = str(error).replace(f"{deployment.root}/", "").replace(f"{self.repository}/", "")
+            self.say(f"not run: {entry.not_run}")
             contender.stop()
             return False
         tree = contender.tree

@@ -61,7 +61,8 @@ class StockTorchServe:
         self.name = f"stock-{workers or 'default'}"
         self.title = f"TorchServe image_classifier, {count}"
         self.what = (
-            "torchserve 0.12 with its own image_classifier handler (eager fp32, batch size 1), archive made by"
+            "torchserve 0.12 with its own image_classifier handler (eager fp32, batch size 1, a"
+            " worker per core unless said), archive made by"
             " torch-model-archiver, started by `torchserve --start --foreground --ncs` with every default but ports"
         )
         self.settings: dict[str, object] = {"disable_token_authorization": True}
