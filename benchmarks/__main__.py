@@ -41,7 +41,9 @@ def run(
         loads={model: loads for model, loads in chosen.loads.items() if not models or model in models},
     )
     if not chosen.loads:
-        raise typer.BadParameter(f"no such model; this run has {', '.join((plan.QUICK if quick else plan.FULL).loads)}")
+        raise typer.BadParameter(
+            f"no such model; this run has {', '.join((plan.QUICK if quick else plan.FULL).loads)}"
+        )
     for model in chosen.loads:
         _make_weights(model)
     now, hardware = datetime.now(timezone.utc), machine.hardware()
@@ -70,7 +72,9 @@ def run(
     _publish(path)
     faults = results.faulty()
     for (model, name), (wrong, errors, examples) in faults.items():
-        console.print(f"[bold red]failed:[/] {name} on {model}: {wrong} wrong answers, {errors} errors: {examples}")
+        console.print(
+            f"[bold red]failed:[/] {name} on {model}: {wrong} wrong answers, {errors} errors: {examples}"
+        )
     raise typer.Exit(1 if faults else 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.results import Agreement
@@ -11,6 +10,7 @@ from visionserve.runtime import golden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from benchmarks.contenders.engine_alone import EngineAlone
     from benchmarks.reference import Reference
@@ -30,10 +30,7 @@ def sets(folder: Path, photographs: int, per_class: int) -> dict[str, list[Path]
         per_class: How many of the demo's held-out pictures of each class.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {
-        folder / f"photograph-{seed}.jpg": _PHOTOGRAPH_SEED + seed
-        for seed in range(photographs)
-    }
+    plain = {folder / f"photograph-{seed}.jpg": _PHOTOGRAPH_SEED + seed for seed in range(photographs)}
     for path, seed in plain.items():
         if not path.exists():
             path.write_bytes(golden.encode(golden.photograph(seed, _WIDTH, _HEIGHT), "JPEG"))

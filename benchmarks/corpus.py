@@ -1,4 +1,4 @@
-"""The pictures that are sent: photograph-like JPEGs of three sizes, tinted so that the demo models tell them apart."""
+"""The pictures that are sent: photograph-like JPEGs of three sizes, in tints that the demo models tell apart."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Deployment:
         folder = mar.with_suffix("")
         if not folder.exists():
             with zipfile.ZipFile(mar) as archive:
-                archive.extractall(folder)  # noqa: S202  an archive made a moment ago
+                archive.extractall(folder)
         return folder
 
     def _archive(self, variant: str) -> Path:

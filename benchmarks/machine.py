@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -57,10 +59,8 @@ def versions() -> dict[str, str]:
     if version is not None:
         found["java"] = str(version)
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -81,5 +81,9 @@ def slug(hardware: dict[str, object]) -> str:
 
 def _git(root: Path, *words: str) -> str:
     return subprocess.run(
-        ["git", *words], cwd=root, capture_output=True, text=True, check=True  # noqa: S607
+        [shutil.which("git") or "git", *words],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()

@@ -63,9 +63,7 @@ FULL = Plan(
     starts=3,
     agreement=(500, 20),
 )
-QUICK = Plan(
-    {RESNET50: [*_LOADS, _LARGE]}, rounds=2, seconds=2.0, warm_up=0.5, starts=1, agreement=(100, 10)
-)
+QUICK = Plan({RESNET50: [*_LOADS, _LARGE]}, rounds=2, seconds=2.0, warm_up=0.5, starts=1, agreement=(100, 10))
 
 
 def servers(deployment: Deployment) -> list[Server]:

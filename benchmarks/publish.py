@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "benchmarks/results"
-_BEGIN = "<!-- benchmark: written by `make benchmark`, do not edit -->"
-_END = "<!-- benchmark: end -->"
+BEGIN = "<!-- benchmark: written by `make benchmark`, do not edit -->"
+END = "<!-- benchmark: end -->"
 
 
 def beside(path: Path) -> list[Path]:
@@ -44,11 +44,11 @@ def readme(root: Path) -> bool:
     """
     path, page = newest(root), root / "README.md"
     text = page.read_text(encoding="utf-8")
-    if path is None or _BEGIN not in text or _END not in text:
+    if path is None or BEGIN not in text or END not in text:
         return False
-    before, _, rest = text.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    page.write_text(before + _BEGIN + "\n" + _section(path) + "\n" + _END + after, encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(before + BEGIN + "\n" + _section(path) + "\n" + END + after, encoding="utf-8")
     return True
 
 
@@ -59,8 +59,8 @@ def _section(path: Path) -> str:
         _picture(path.stem, f"{FOLDER}/"),
         "Requests a second:",
         *(tables.summary(results, model) for model in models),
-        f"{tables.setting(results)} [All of it]({FOLDER}/{path.stem}.md), [raw]({FOLDER}/{path.name});"
-        " `make benchmark` measures it again on your machine.",
+        f"{tables.setting(results)} [All of it]({FOLDER}/{path.stem}.md), [raw]({FOLDER}/{path.name}).",
+        "`make benchmark` measures all of it again on your machine.",
     ]
     return "\n\n".join(parts)
 

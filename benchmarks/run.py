@@ -74,9 +74,8 @@ class Run:
         self._start(deployment, stack)
         for workload in self.plan.workloads(model):
             for number in range(self.plan.rounds):
-                self.say(
-                    f"{model}, {workload.pictures}, {workload.clients} clients: round {number + 1} of {self.plan.rounds}"
-                )
+                load = f"{model}, {workload.pictures}, clients: {workload.clients}"
+                self.say(f"{load}: round {number + 1} of {self.plan.rounds}")
                 self._round(workload, number, pictures)
             self.save()
         for server in self._servers:
@@ -98,9 +97,7 @@ class Run:
 
     def _ready(self, contender: Server | EngineAlone, deployment: Deployment, stack: ExitStack) -> bool:
         self.say(f"{deployment.name}: starting {contender.title}")
-        entry = Entry(
-            deployment.name, contender.name, contender.title, contender.what, dict(contender.settings)
-        )
+        entry = Entry(deployment.name, contender.name, contender.title, contender.what, dict(contender.settings))
         self.results.entries.append(entry)
         stack.callback(contender.stop)
         try:

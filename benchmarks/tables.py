@@ -40,7 +40,8 @@ def setting(results: Results) -> str:
     return (
         f"{about['date']}, {hardware['cpu']}, {hardware['cores']} cores ({instructions}); {software}. Median of"
         f" {about['plan']['rounds']} interleaved rounds of {about['plan']['seconds']:g} s, photograph-like JPEGs,"
-        " keep-alive clients that each wait for their answer, load generator on the same cores, every answer checked."
+        " keep-alive clients that each wait for their answer, load generator on the same cores, every answer"
+        " checked."
     )
 
 
@@ -59,19 +60,32 @@ def report(results: Results, chart: str) -> str:
     ]
     faults = results.faulty()
     if faults:
-        parts += ["## Failed: wrong answers or errors", table(["contender", "wrong", "errors", "examples"], [
-            [f"{name}, {_MODELS[model]}", str(wrong), str(errors), "; ".join(examples)]
-            for (model, name), (wrong, errors, examples) in faults.items()
-        ])]
+        parts += [
+            "## Failed: wrong answers or errors",
+            table(
+                ["contender", "wrong", "errors", "examples"],
+                [
+                    [f"{name}, {_MODELS[model]}", str(wrong), str(errors), "; ".join(examples)]
+                    for (model, name), (wrong, errors, examples) in faults.items()
+                ],
+            ),
+        ]
     for model in dict.fromkeys(load.model for load in results.workloads()):
         loads = [load for load in results.workloads() if load.model == model]
-        parts += [f"## {_MODELS[model]}: requests a second, median (lowest to highest round)", _rates(results, model, loads)]
+        parts += [
+            f"## {_MODELS[model]}: requests a second, median (lowest to highest round)",
+            _rates(results, model, loads),
+        ]
         parts += ["Over stock with 1 worker, in the same round:", _ratios(results, model, loads)]
     parts += ["## Targets", _targets(results)]
     parts += ["## Start, memory, idling", _resources(results)]
-    parts += ["## Answers compared with torch fp32", table(["variant", "pictures", "same top-1"], [
-        [one.variant, one.pictures, f"{one.agreed} of {one.count}"] for one in results.agreements
-    ])]
+    parts += [
+        "## Answers compared with torch fp32",
+        table(
+            ["variant", "pictures", "same top-1"],
+            [[one.variant, one.pictures, f"{one.agreed} of {one.count}"] for one in results.agreements],
+        ),
+    ]
     parts += ["## The load generator and the rest of the machine", _disturbance(results)]
     parts += ["## What each contender is", *_contenders(results)]
     return "\n\n".join(parts) + "\n"
@@ -149,7 +163,15 @@ def _resources(results: Results) -> str:
         starts = f"{min(entry.ready):.1f}" + (f" to {max(entry.ready):.1f}" if len(entry.ready) > 1 else "")
         count = str(len(entry.workers)) if entry.workers else ""
         rows.append([f"{entry.title}, {_MODELS[entry.model]}", starts, count, *memory, f"{entry.idle_cpu:.2f}"])
-    head = ["", "start to first answer, s", "processes with torch", "largest: RSS, MB", "PSS", "USS", "cores when idle"]
+    head = [
+        "",
+        "start to first answer, s",
+        "processes with torch",
+        "largest: RSS, MB",
+        "PSS",
+        "USS",
+        "cores when idle",
+    ]
     return table(head, rows)
 
 
@@ -157,8 +179,8 @@ def _disturbance(results: Results) -> str:
     served = [one for one in results.rounds if one.server_cpu]
     others = max((one.other_cpu for one in served), default=0.0)
     lines = [
-        f"- {one.pictures}: at most {one.rate:.0f} requests/s from {one.clients} clients against a server that does"
-        f" nothing, {one.cpu_ms_per_request:.2f} ms of CPU each"
+        f"- {one.pictures}: at most {one.rate:.0f} requests/s from {one.clients} clients against a server that"
+        f" does nothing, {one.cpu_ms_per_request:.2f} ms of CPU each"
         for one in results.ceilings
     ]
     generators = max((one.generator_cpu for one in served), default=0.0)

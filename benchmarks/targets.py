@@ -105,7 +105,13 @@ TARGETS = [
     *_over_peer("2000x1500 photographs, 16 clients, over stock", plan.STOCK, _LARGE, {"auto": 3.8, "int8": 4.8}),
     *_over_peer("VGG-16, 32 clients, over stock", plan.STOCK, _VGG, {"auto": 3.8, "int8": 7}),
     *(
-        Target(f"over LitServe with the same engine, clients: {load.clients}, auto", 1.1, True, "x", partial(_ratio, plan.OURS["auto"], plan.LITSERVE_ENGINE, load))
+        Target(
+            f"over LitServe with the same engine, clients: {load.clients}, auto",
+            1.1,
+            True,
+            "x",
+            partial(_ratio, plan.OURS["auto"], plan.LITSERVE_ENGINE, load),
+        )
         for load in (_AT_1, _AT_8, _AT_32)
     ),
     *(
@@ -113,7 +119,13 @@ TARGETS = [
         for variant in plan.OURS
     ),
     *(
-        Target(f"p50 at 1 client beyond decode, resize and engine, {variant}", 3, False, " ms", partial(_added, variant))
+        Target(
+            f"p50 at 1 client beyond decode, resize and engine, {variant}",
+            3,
+            False,
+            " ms",
+            partial(_added, variant),
+        )
         for variant in plan.OURS
     ),
     *(

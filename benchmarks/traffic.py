@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import selectors
-import socket
 import sys
 import time
 from collections import Counter
@@ -20,13 +19,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks.connection import Connection, Exchange
+
 Form = Literal["body", "base64"]
 
 # A window that saw fewer answers is made longer by itself, at most this many times.
 _FEWEST = 40
 _LONGEST = 3
 _GIVE_UP = 180.0  # seconds that the last answers may take
-_CHUNK = 1 << 16
 _SHOWN = 3
 
 
@@ -116,138 +116,52 @@ def top(body: bytes, labels: list[str]) -> str:
     return str(next(iter(document)))
 
 
-@dataclass
-class _Exchange:
-    """One request and what came of it: an HTTP status and body, or a cause with status 0."""
-
-    picture: int
-    sent: float
-    received: float = 0.0
-    status: int = 0
-    body: bytes = b""
-
-
-class _Client:
-    """One keep-alive connection with at most one request under way."""
-
-    def __init__(self, port: int, selector: selectors.BaseSelector) -> None:
-        self._port = port
-        self._selector = selector
-        self._connect()
-
-    def _connect(self) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", self._port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setblocking(False)
-        self._selector.register(self._socket, selectors.EVENT_READ, self)
-
-    def ask(self, exchange: _Exchange, data: bytes) -> None:
-        """Send a request, or as much of it as the socket takes now."""
-        self.exchange = exchange
-        self._unsent = memoryview(data)
-        self._received = bytearray()
-        self._send()
-
-    def on_event(self, mask: int) -> bool:
-        """Move bytes; true when the exchange is over."""
-        try:
-            if mask & selectors.EVENT_WRITE:
-                self._send()
-            return bool(mask & selectors.EVENT_READ) and self._receive()
-        except OSError as error:
-            return self._broken(type(error).__name__)
-
-    def close(self) -> None:
-        """Leave."""
-        self._selector.unregister(self._socket)
-        self._socket.close()
-
-    def _send(self) -> None:
-        try:
-            while self._unsent:
-                self._unsent = self._unsent[self._socket.send(self._unsent) :]
-        except BlockingIOError:
-            pass
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-        if self._selector.get_key(self._socket).events != wanted:
-            self._selector.modify(self._socket, wanted, self)
-
-    def _receive(self) -> bool:
-        data = self._socket.recv(_CHUNK)
-        if not data:
-            return self._broken("closed by the server")
-        self._received += data
-        head, blank, body = bytes(self._received).partition(b"\r\n\r\n")
-        if not blank:
-            return False
-        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
-        if b"content-length" not in fields:
-            return self._broken("no Content-Length")
-        if len(body) < int(fields[b"content-length"]):
-            return False
-        self.exchange.received = time.perf_counter()
-        self.exchange.status = int(head.split(b" ", 2)[1])
-        self.exchange.body = body
-        if fields.get(b"connection") == b"close":
-            self._reconnect()
-        return True
-
-    def _broken(self, cause: str) -> bool:
-        self.exchange.received = time.perf_counter()
-        self.exchange.body = cause.encode()
-        self._reconnect()
-        return True
-
-    def _reconnect(self) -> None:
-        self.close()
-        self._connect()
-
-
 def run(job: Job) -> Tally:
     """Send a job's traffic and tally the answers."""
     requests = [request(job, Path(path).read_bytes()) for path in job.pictures]
     selector = selectors.DefaultSelector()
-    exchanges: list[_Exchange] = []
+    exchanges: list[Exchange] = []
 
-    def ask(client: _Client) -> None:
-        exchange = _Exchange(len(exchanges) % len(requests), time.perf_counter())
+    def ask(client: Connection) -> None:
+        exchange = Exchange(len(exchanges) % len(requests), time.perf_counter())
         exchanges.append(exchange)
         client.ask(exchange, requests[exchange.picture])
 
-    clients = [_Client(job.port, selector) for _ in range(job.clients)]
+    def serve_until(end: float, *, asking: bool) -> int:
+        """Move bytes until a time, or until nobody waits any more: how many answers came."""
+        came = 0
+        while waiting and (left := end - time.perf_counter()) > 0:
+            for key, mask in selector.select(left):
+                client: Connection = key.data
+                if client.on_event(mask):
+                    came += 1
+                    if asking:
+                        ask(client)
+                    else:
+                        waiting.discard(client)
+        return came
+
+    waiting = {Connection(job.port, selector) for _ in range(job.clients)}
+    clients = list(waiting)
     opens = time.perf_counter() + job.warm_up
-    closes, extended = opens + job.seconds, 1
-    cpu: list[float] = []  # when the window opened and when it closed
     for client in clients:
         ask(client)
-    under_way, seen = len(clients), 0
-    while under_way:
-        now = time.perf_counter()
-        if now >= opens and not cpu:
-            cpu.append(time.process_time())
-        if now >= closes and len(cpu) == 1:
-            if seen < _FEWEST and extended < _LONGEST:
-                closes, extended = closes + job.seconds, extended + 1
-            else:
-                cpu.append(time.process_time())
-        if now >= closes + _GIVE_UP:
+    serve_until(opens, asking=True)
+    cpu, closes = time.process_time(), opens
+    came = 0
+    for _ in range(_LONGEST):
+        closes += job.seconds
+        came += serve_until(closes, asking=True)
+        if came >= _FEWEST:
             break
-        until = opens if not cpu else closes if len(cpu) == 1 else closes + _GIVE_UP
-        for key, mask in selector.select(max(0.0, until - now)):
-            client = key.data
-            if not client.on_event(mask):
-                continue
-            seen += client.exchange.received >= opens
-            if len(cpu) < 2:
-                ask(client)
-            else:
-                under_way -= 1
+    cpu = time.process_time() - cpu
+    serve_until(closes + _GIVE_UP, asking=False)
     for client in clients:
         client.close()
-    return tally(job, exchanges, opens, closes, cpu[1] - cpu[0])
+    return tally(job, exchanges, opens, closes, cpu)
 
 
-def tally(job: Job, exchanges: list[_Exchange], opens: float, closes: float, cpu: float) -> Tally:
+def tally(job: Job, exchanges: list[Exchange], opens: float, closes: float, cpu: float) -> Tally:
     """Check every answer, and count those of the window."""
     result = Tally(seconds=closes - opens, generator_cpu=cpu)
     errors: Counter[str] = Counter()
@@ -275,7 +189,7 @@ def tally(job: Job, exchanges: list[_Exchange], opens: float, closes: float, cpu
     return result
 
 
-def _fault(job: Job, exchange: _Exchange) -> tuple[str, str] | None:
+def _fault(job: Job, exchange: Exchange) -> tuple[str, str] | None:
     name = Path(job.pictures[exchange.picture]).name
     if exchange.received == 0.0:
         return "no answer", f"{name}: no answer"

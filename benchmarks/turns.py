@@ -119,7 +119,9 @@ def _generate(job: traffic.Job) -> tuple[dict[str, Any], float]:
     )
     if done.returncode != 0:
         cause = (done.stderr.splitlines() or ["no cause"])[-1]
-        return asdict(traffic.Tally(errors={"load generator ended": 1}, examples=[cause], seconds=job.seconds)), 0.0
+        return asdict(
+            traffic.Tally(errors={"load generator ended": 1}, examples=[cause], seconds=job.seconds)
+        ), 0.0
     tally: dict[str, Any] = json.loads(done.stdout)
     return tally, tally["generator_cpu"] / tally["seconds"]
 

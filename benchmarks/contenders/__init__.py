@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from benchmarks.process import Tree
     from benchmarks.traffic import Form
 
@@ -31,7 +29,7 @@ class Server(Protocol):
     name: str
     title: str
     what: str
-    settings: Mapping[str, object]
+    settings: dict[str, object]
     target: str
     form: Form
     port: int

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from benchmarks.traffic import Form
 
 # Its own benchmark of an image classifier on a CPU: tests/parity_fastapi/ls-server.py in Lightning-AI/LitServe.
-_DOCUMENTED = {"max_batch_size": 8, "batch_timeout": 0.01, "workers_per_device": 2, "fast_queue": True}
+_DOCUMENTED: dict[str, object] = {
+    "max_batch_size": 8,
+    "batch_timeout": 0.01,
+    "workers_per_device": 2,
+    "fast_queue": True,
+}
 
 
 class _LitServe:
@@ -30,7 +35,7 @@ class _LitServe:
     name: str
     title: str
     what: str
-    settings: Mapping[str, object]
+    settings: dict[str, object]
     program: str
     target = "/predict"
     form: Form = "base64"
@@ -82,9 +87,9 @@ class LitServeRecipe(_LitServe):
     name = "litserve"
     title = "LitServe, documented recipe"
     what = (
-        "litserve with the image classifier of its guide (lightning.ai/docs/litserve/speed-up-serving-by-200x) and of"
-        " its own benchmark (tests/parity_fastapi/ls-server.py, CPU settings): torchvision network and transform,"
-        " eager fp32, Pillow, threads for decoding, base64 in JSON"
+        "litserve with the image classifier of its guide (lightning.ai/docs/litserve/speed-up-serving-by-200x) and"
+        " of its own benchmark (tests/parity_fastapi/ls-server.py, CPU settings): torchvision network and"
+        " transform, eager fp32, Pillow, threads for decoding, base64 in JSON"
     )
     settings = _DOCUMENTED
     program = "benchmarks.contenders.litserve_recipe"
@@ -114,8 +119,8 @@ class LitServeEngine(_LitServe):
         self.name = f"litserve-engine-{variant}"
         self.title = f"LitServe with our engine, {variant}"
         self.what = (
-            "litserve around visionserve.runtime's Classifier: the same archive, decoding, engine and top-5 answer,"
-            " one worker that uses every core, our batch size and delay, base64 in JSON"
+            "litserve around visionserve.runtime's Classifier: the same archive, decoding, engine and top-5"
+            " answer, one worker that uses every core, our batch size and delay, base64 in JSON"
         )
         spec = deployment.spec
         self.settings = {

@@ -33,7 +33,10 @@ class Visionserve:
         self._variant = variant
         self.name = f"visionserve-{variant}"
         self.title = f"visionserve, {variant}"
-        self.what = "models/demo's YAML with the settings below, the repository's config.properties, `make serve`'s launcher"
+        self.what = (
+            "models/demo's YAML with these settings in its handler section, the repository's config.properties,"
+            " `make serve`'s launcher"
+        )
         self.settings: dict[str, object] = deployment.handler_settings(variant)
         self.target = f"/predictions/{deployment.variant_name(variant)}"
         self.form: Form = "body"

@@ -61,9 +61,9 @@ class StockTorchServe:
         self.name = f"stock-{workers or 'default'}"
         self.title = f"TorchServe image_classifier, {count}"
         self.what = (
-            "torchserve 0.12 with its own image_classifier handler (eager fp32, batch size 1, a"
-            " worker per core unless said), archive made by"
-            " torch-model-archiver, started by `torchserve --start --foreground --ncs` with every default but ports"
+            "torchserve 0.12 with its own image_classifier handler (eager fp32, batch size 1, a worker per core"
+            " unless said), archive made by torch-model-archiver, started by `torchserve --start --foreground"
+            " --ncs` with every default but ports"
         )
         self.settings: dict[str, object] = {"disable_token_authorization": True}
         if workers is not None:
@@ -134,9 +134,15 @@ class StockTorchServe:
         with tempfile.TemporaryDirectory(prefix="archiver-") as folder:
             model_file, names = Path(folder) / "model.py", Path(folder) / "index_to_name.json"
             model_file.write_text(_MODEL_FILES[architecture].format(classes=len(labels)), encoding="utf-8")
-            names.write_text(json.dumps({str(index): label for index, label in enumerate(labels)}), encoding="utf-8")
+            names.write_text(
+                json.dumps({str(index): label for index, label in enumerate(labels)}), encoding="utf-8"
+            )
             command = [
-                *(str(Path(sys.executable).parent / "torch-model-archiver"), "--model-name", self._deployment.name),
+                *(
+                    str(Path(sys.executable).parent / "torch-model-archiver"),
+                    "--model-name",
+                    self._deployment.name,
+                ),
                 *("--version", "1.0", "--model-file", str(model_file)),
                 *("--serialized-file", str(self._deployment.weights), "--handler", "image_classifier"),
                 *("--extra-files", str(names), "--export-path", str(self._store)),
