@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +18,9 @@ from benchmarks import machine, plan, publish
 from benchmarks.results import Results
 from benchmarks.run import Run
 from visionserve.build import catalog, demo, weights
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _ROOT = Path(__file__).parents[1]
 _WORK = Path(".visionserve") / "benchmark"
@@ -66,6 +70,7 @@ def run(
     def say(step: str) -> None:
         console.print(f"[dim]{time.monotonic() - start:6.0f} s[/] {step}", highlight=False, soft_wrap=True)
 
+    signal.signal(signal.SIGTERM, _interrupt)
     Run(_ROOT, _ROOT / _WORK, chosen, results, say, lambda: results.write(path)).measure()
     results.about["minutes"] = (time.monotonic() - start) / 60
     results.write(path)
@@ -87,6 +92,11 @@ def publish_again(
     if chosen is None:
         raise typer.BadParameter(f"{publish.FOLDER} has no full run yet; 'make benchmark' makes one")
     _publish(chosen)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Make SIGTERM end the contenders as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _publish(path: Path) -> None:

@@ -57,13 +57,20 @@ class Plan:
 
 FULL = Plan(
     {RESNET50: [*_LOADS, _LARGE, _SMALL], VGG16: _LOADS},
-    rounds=5,
-    seconds=4.0,
-    warm_up=1.0,
+    rounds=4,
+    seconds=3.0,
+    warm_up=0.7,
     starts=3,
     agreement=(500, 20),
 )
-QUICK = Plan({RESNET50: [*_LOADS, _LARGE]}, rounds=2, seconds=2.0, warm_up=0.5, starts=1, agreement=(100, 10))
+QUICK = Plan(
+    {RESNET50: [*_LOADS, _LARGE]},
+    rounds=2,
+    seconds=1.2,
+    warm_up=0.3,
+    starts=1,
+    agreement=(100, 10),
+)
 
 
 def servers(deployment: Deployment) -> list[Server]:
