@@ -1,4 +1,4 @@
-"""What a picture's right answer is: the network in PyTorch, in fp32, behind torchvision's own transform."""
+"""What a picture's right answer is: plain torchvision, in fp32, with the transform of its own weights entry."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import io
 from typing import TYPE_CHECKING
 
 import torch
+import torchvision
 from PIL import Image
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms._presets import ImageClassification
-
-from visionserve.build import checkpoints, package, weights
-from visionserve.runtime import network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +19,7 @@ _BATCH = 8
 
 
 class Reference:
-    """A model as torchvision runs it: no engine, decoder or resizer of ours has a part in its answers.
+    """A demo model as torchvision runs it: nothing of ours has a part in its answers.
 
     Args:
         root: The project's folder.
@@ -31,21 +27,13 @@ class Reference:
     """
 
     def __init__(self, root: Path, spec: ModelSpec) -> None:
-        found = weights.find(root, spec.name, spec.handler)
-        transform = weights.transform(spec.handler)
-        self.labels = package.class_labels(root, spec.handler, found)
-        self.weights = found.path
-        self._network = network.load(
-            spec.handler.architecture, checkpoints.read(found.path), len(self.labels), torch.device("cpu")
-        )
-        self._transform = ImageClassification(
-            crop_size=transform.crop,
-            resize_size=transform.resize,
-            mean=transform.mean,
-            std=transform.std,
-            interpolation=InterpolationMode(transform.interpolation),
-            antialias=transform.antialias,
-        )
+        architecture = spec.handler.architecture
+        self.labels = (root / str(spec.handler.labels)).read_text(encoding="utf-8").split()
+        self.weights = root / str(spec.handler.weights)
+        network = torchvision.models.get_model(architecture, weights=None, num_classes=len(self.labels))
+        network.load_state_dict(torch.load(self.weights, weights_only=True))
+        self._network = network.eval()
+        self._transform = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
 
     @torch.inference_mode()
     def probabilities(self, pictures: Sequence[bytes]) -> torch.Tensor:

@@ -138,12 +138,12 @@ def run(job: Job) -> Tally:
                         ask(client)
                     else:
                         waiting.discard(client)
+                        client.close()  # or a server that closes idle connections would seem to fail
         return came
 
     waiting = {Connection(job.port, selector) for _ in range(job.clients)}
-    clients = list(waiting)
     opens = time.perf_counter() + job.warm_up
-    for client in clients:
+    for client in waiting:
         ask(client)
     serve_until(opens, asking=True)
     cpu, closes = time.process_time(), opens
@@ -155,7 +155,7 @@ def run(job: Job) -> Tally:
             break
     cpu = time.process_time() - cpu
     serve_until(closes + _GIVE_UP, asking=False)
-    for client in clients:
+    for client in waiting:
         client.close()
     return tally(job, exchanges, opens, closes, cpu)
 

@@ -25,7 +25,7 @@ import yaml
 from benchmarks import process
 from benchmarks.contenders import NotRun
 from visionserve.runtime import network
-from visionserve.runtime.archive import CONFIG_FILE
+from visionserve.runtime.archive import CONFIG_FILE, MANIFEST_FILE
 from visionserve.runtime.classifier import Classifier
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class EngineAlone:
 def open_archive(folder: Path) -> Classifier:
     """The classifier of an unpacked archive, warmed up and proven, on this machine's best device."""
     config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    return Classifier.open(folder, folder.name, config, network.best_device())
+    version = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["model"]["modelVersion"]
+    return Classifier.open(folder, folder.name, version, config, network.best_device())
 
 
 def _rate(classifier: Classifier, batch: int, seconds: float) -> float:

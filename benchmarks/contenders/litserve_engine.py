@@ -18,6 +18,8 @@ from visionserve.runtime import predictions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TOP = 5
+
 
 class ImageClassifier(litserve.LitAPI):  # type: ignore[misc]
     """Base64 pictures in, the five most probable labels out."""
@@ -42,7 +44,8 @@ class ImageClassifier(litserve.LitAPI):  # type: ignore[misc]
 
     def predict(self, x: list[Any]) -> list[dict[str, float]]:
         """The five most probable labels of each picture."""
-        return predictions.classify(self.classifier.logits(x), self.classifier.labels, 5)
+        answers = (predictions.classify(row, self.classifier.labels, _TOP) for row in self.classifier.logits(x))
+        return [{one.label: one.probability for one in answer} for answer in answers]
 
     def unbatch(self, output: list[dict[str, float]]) -> list[dict[str, float]]:
         """One answer per request."""
