@@ -24,7 +24,7 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-forms test-architectures fuzz lint clean
+	test-forms test-architectures test-benchmark fuzz lint benchmark clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+benchmark: $(VENV)/.benchmark ## measure beside stock TorchServe and LitServe, refresh the README   [QUICK=1]
+	$(BIN)/python -m benchmarks run $(if $(QUICK),--quick)
+
+test-benchmark: $(VENV)/.benchmark ## a very small benchmark, every contender included
+	$(BIN)/python -m pytest -m slow tests/benchmarks
+
 clean: ## remove what was built and written, not the weights
 	rm -rf $(STORE)/*.mar $(STORE)/.*.d reports logs .visionserve .mypy_cache .ruff_cache .pytest_cache
 
@@ -93,7 +99,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@echo "installing torch, TorchServe, Java and the rest into $(VENV): about 6 GB, some minutes the first time"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[int8]"
+	@touch $@
+
+$(VENV)/.benchmark: $(INSTALLED)
+	$(BIN)/python -m pip install --constraint constraints.txt --group benchmark
 	@touch $@
 
 # An archive depends on all it carries and, by the rules its build writes beside it, on its weights and labels.

@@ -1,0 +1,149 @@
+"""One model as every contender gets it: the same weights, labels and pictures; and our archives of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from benchmarks import corpus
+from benchmarks.contenders import NotRun
+from visionserve.build import catalog, demo, package
+from visionserve.runtime import golden
+from visionserve.runtime.errors import VisionserveError
+
+if TYPE_CHECKING:
+    from benchmarks.reference import Reference
+
+# What each variant says in the `handler` section of its YAML; the rest is models/demo's.
+VARIANTS: dict[str, dict[str, object]] = {
+    "fp32": {"precision": "fp32"},
+    "auto": {"engine": "auto", "precision": "auto"},
+    "int8": {"engine": "auto", "precision": "int8", "calibration": "calibration"},
+}
+
+_PER_CLASS = 40
+_PHOTOGRAPHS = 20
+# Not the seeds of the demo's training pictures, nor of those that are held out or sent.
+_CALIBRATION_SEED = 5_000_000
+
+
+class Deployment:
+    """A demo model, and a project folder in which its variants are built.
+
+    Args:
+        repository: The repository's root.
+        work: A folder for what is built; archives in it are used again while nothing they carry has changed.
+        name: The demo model.
+        reference: Where its weights, labels and right answers come from.
+    """
+
+    def __init__(self, repository: Path, work: Path, name: str, reference: Reference) -> None:
+        self.name = name
+        self.source = catalog.find(repository, name)
+        self.spec = catalog.read(self.source)
+        self.labels = reference.labels
+        self.weights = reference.weights
+        self.greeting = golden.pictures()[0].data
+        self.root = work / "project"
+        self._repository = repository
+        self._failed: dict[str, str] = {}
+        for entry in ("handlers", "config.properties", "weights"):
+            link = self.root / entry
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.exists():
+                link.symlink_to(repository / entry)
+
+    def variant_name(self, variant: str) -> str:
+        """The name under which a variant is served."""
+        return f"{self.name}-{variant}"
+
+    def handler_settings(self, variant: str) -> dict[str, object]:
+        """What a variant says in the `handler` section beyond models/demo's."""
+        return dict(VARIANTS[variant])
+
+    def archive(self, variant: str) -> Path:
+        """The variant's .mar, built if it is not there.
+
+        Raises:
+            NotRun: It cannot be built; the message is the build's.
+        """
+        if variant in self._failed:
+            raise NotRun(self._failed[variant])
+        try:
+            return self._archive(variant)
+        except VisionserveError as error:
+            self._failed[variant] = str(error)
+            raise NotRun(str(error)) from error
+
+    def unpacked(self, variant: str) -> Path:
+        """The variant's archive as a folder.
+
+        Raises:
+            NotRun: It cannot be built.
+        """
+        mar = self.archive(variant)
+        folder = mar.with_suffix("")
+        if not folder.exists():
+            with zipfile.ZipFile(mar) as archive:
+                archive.extractall(folder)
+        return folder
+
+    def _archive(self, variant: str) -> Path:
+        source = self._write_yaml(variant)
+        spec = catalog.read(source)
+        mar = self.root / package.STORE / f"{spec.name}.mar"
+        key, key_file = self._digest(source), mar.with_suffix(".key")
+        if mar.exists() and key_file.exists() and key_file.read_text(encoding="utf-8") == key:
+            return mar
+        shutil.rmtree(mar.with_suffix(""), ignore_errors=True)
+        key_file.unlink(missing_ok=True)
+        package.package(self.root, spec, source)
+        key_file.write_text(key, encoding="utf-8")
+        return mar
+
+    def _write_yaml(self, variant: str) -> Path:
+        document: dict[str, Any] = yaml.safe_load(self.source.read_text(encoding="utf-8"))
+        document["handler"].update(VARIANTS[variant])
+        models = self.root / catalog.MODELS
+        labels = self._repository / str(document["handler"]["labels"])
+        target = self.root / str(document["handler"]["labels"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(labels.read_bytes())
+        if "calibration" in VARIANTS[variant]:
+            _write_calibration(self.root / str(VARIANTS[variant]["calibration"]))
+        source = models / f"{self.variant_name(variant)}.yaml"
+        source.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return source
+
+    def _digest(self, source: Path) -> str:
+        """Of everything that decides what the archive holds: our code, the YAML, the weights."""
+        digest = hashlib.sha256()
+        build = Path(package.__file__).parent
+        code = [self._repository / package.HANDLER, *build.glob("*.py"), *package.runtime_files().values()]
+        for path in (*sorted(code), source):
+            digest.update(path.read_bytes())
+        status = self.weights.stat()
+        digest.update(f"{self.weights} {status.st_size} {status.st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+
+def _write_calibration(folder: Path) -> None:
+    """Pictures as a user would collect them: of every class, and some photographs."""
+    if folder.exists():
+        return
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for colour in demo.HUES:
+        for seed in range(_PER_CLASS):
+            (part / f"{colour}-{seed}.jpg").write_bytes(demo.picture(colour, _CALIBRATION_SEED + seed))
+    for seed in range(_PHOTOGRAPHS):
+        (part / f"photograph-{seed}.jpg").write_bytes(
+            corpus.draw(corpus.KINDS["500x375"], _CALIBRATION_SEED + seed)
+        )
+    part.rename(folder)
