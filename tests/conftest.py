@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from visionserve.build.package import Packaged
 
 REPOSITORY = Path(__file__).parents[1]
+# The engine that is everywhere and answers as torch does; tests of the others name theirs.
+EXACT = {"engine": "eager", "precision": "fp32"}
 DEMO_MODELS = ("demo-resnet50", "demo-vgg16")
 
 
@@ -42,7 +44,7 @@ def demo_weights() -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, demo_weights: Path) -> Path:
-    """A project's folder like the repository's, with its own models/, logs/ and model_store/."""
+    """A project's folder like the repository's, with its own models/, logs/ and model_store/; its models are exact."""
     root = tmp_path_factory.mktemp("project")
     (root / "handlers").symlink_to(REPOSITORY / "handlers")
     (root / "config.properties").symlink_to(REPOSITORY / "config.properties")
@@ -50,8 +52,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, demo_weights: Path) -> Pat
     for name in DEMO_MODELS:
         (root / "weights" / f"{name}.pth").symlink_to(demo_weights / f"{name}.pth")
     (root / "models" / "demo").mkdir(parents=True)
+    exact = "".join(f"  {key}: {value}\n" for key, value in EXACT.items())
     for path in (REPOSITORY / "models").rglob("*.*"):
-        (root / "models" / path.relative_to(REPOSITORY / "models")).write_bytes(path.read_bytes())
+        text = path.read_text().replace("handler:\n", f"handler:\n{exact}")
+        (root / "models" / path.relative_to(REPOSITORY / "models")).write_text(text)
     return root
 
 

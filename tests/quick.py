@@ -31,6 +31,8 @@ responseTimeout: 120
 startupTimeout: 300
 handler:
   architecture: resnet18
+  engine: eager
+  precision: fp32
   weights: weights/quick.pth
   labels: models/demo/colours.txt
   maxPixels: {max_pixels}

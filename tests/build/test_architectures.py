@@ -191,7 +191,13 @@ def prove(architecture: str, project: Path, folder: Path) -> None:
     spec = ModelSpec(
         name=name,
         batch_size=2,
-        handler=HandlerSpec(architecture=architecture, weights=str(weights_file), labels=str(labels)),
+        handler=HandlerSpec(
+            architecture=architecture,
+            weights=str(weights_file),
+            labels=str(labels),
+            engine="eager",
+            precision="fp32",
+        ),
     )
     built = package.package(project, spec, labels)
     weights_file.unlink()

@@ -21,6 +21,7 @@ import yaml
 from PIL import Image
 from tests.build.conftest import FORMS, Form
 from tests.build.test_package import ANSWER
+from tests.conftest import EXACT
 from torch import nn
 
 from visionserve.build import catalog, conversion, demo, package
@@ -80,7 +81,7 @@ def model(project: Path, name: str, **handler: Any) -> tuple[ModelSpec, Path]:
     """A model's YAML in the project."""
     source = project / "models" / f"{name}.yaml"
     source.write_text(
-        yaml.safe_dump({"batchSize": 1, "handler": {"labels": "models/demo/colours.txt", **handler}})
+        yaml.safe_dump({"batchSize": 1, "handler": {**EXACT, "labels": "models/demo/colours.txt", **handler}})
     )
     return catalog.read(source), source
 

@@ -11,6 +11,7 @@ import torchvision
 import yaml
 from tests import quick
 from tests.build.conftest import FORMS
+from tests.conftest import EXACT
 
 from visionserve.build import catalog, package
 from visionserve.client import Client
@@ -50,6 +51,7 @@ def checkpoint_archives(project: Path, demo_weights: Path) -> dict[str, Path]:
         form.save(net.eval(), file)
         source = project / "models" / "demo" / f"{model}.yaml"
         handler = {
+            **EXACT,
             "architecture": "resnet50",
             "weights": file.name,
             "labels": "models/demo/colours.txt",
