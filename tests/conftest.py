@@ -44,7 +44,7 @@ def demo_weights() -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, demo_weights: Path) -> Path:
-    """A project's folder like the repository's, with its own models/, logs/ and model_store/; its models are exact."""
+    """A project's folder like the repository's with folders of its own; its models are exact."""
     root = tmp_path_factory.mktemp("project")
     (root / "handlers").symlink_to(REPOSITORY / "handlers")
     (root / "config.properties").symlink_to(REPOSITORY / "config.properties")
