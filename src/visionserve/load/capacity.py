@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from visionserve.load import runs, search, thresholds
+from visionserve.load import judgement, runs, search, thresholds
 from visionserve.load.errors import LoadError
 from visionserve.load.plan import Plan
 from visionserve.load.search import Found, GeneratorTooSlow, Probe
@@ -85,8 +85,11 @@ class Search:
 
         def measure(rate: float, confirming: bool, seconds: float | None = None) -> Probe:
             plan = self.plan(rate, confirming=confirming, seconds=seconds)
-            run = session.run(plan, self._folder(folder, len(probes), rate, confirming))
-            probes.append(self.judge(run, confirming=confirming))
+            name = self._folder(folder, len(probes), rate, confirming)
+            try:
+                probes.append(self.judge(session.run(plan, name), confirming=confirming))
+            except GeneratorTooSlow:  # once may be the machine's other work
+                probes.append(self.judge(session.run(plan, name), confirming=confirming))
             self._write(folder, probes, None)
             tell(probes[-1])
             return probes[-1]
@@ -118,12 +121,17 @@ class Search:
         Raises:
             GeneratorTooSlow: It does not, and the generator, not the server, may be why.
         """
+        sent = run.samples.copy()
+        sent["scheduled"] = sent["sent"]
         judged = run.judge(self.objective.limit)
         objections = run.objections(judged)
         met = self.objective.holds(judged, run.samples) and judged.error_rate <= self.most_errors
         blamed = [objection for objection in objections if objection.blames_generator]
-        # Latency counts from the schedule, so a late generator can only make it look worse: what holds, holds.
-        if blamed and not met:
+        # Latency counts from the schedule, so a late generator can only make it look worse: what holds, holds. And
+        # what fails even when it counts from sending is the server's fault.
+        from_sending = judgement.judge(sent, run.seconds, self.objective.limit)
+        server = judged.error_rate > self.most_errors or not self.objective.holds(from_sending, sent)
+        if blamed and not met and not server:
             raise GeneratorTooSlow(f"at {run.plan.rate:.1f} requests/s {blamed[0].text}")
         value = f"{self.objective.metric} {self.objective.value(judged, run.samples)}"
         doubts = [objection.text for objection in objections if confirming or objection.rule == "in-flight"]
