@@ -6,6 +6,7 @@ import json
 import threading
 from base64 import b64decode
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,22 @@ Answer = tuple[int, bytes]
 
 
 @contextmanager
-def serving(answer: Callable[[bytes], Answer], *, keep_alive: bool = True) -> Iterator[int]:
+def serving(
+    answer: Callable[[bytes], Answer],
+    *,
+    keep_alive: bool = True,
+    idle: float | None = None,
+    on_close: Callable[[], None] = lambda: None,
+) -> Iterator[int]:
     """A server on loopback whose answers depend on the body: its port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = idle
+
+        def finish(self) -> None:
+            super().finish()
+            on_close()
 
         def do_POST(self) -> None:
             status, body = answer(self.rfile.read(int(self.headers["Content-Length"])))
@@ -124,6 +136,21 @@ def test_a_server_that_closes_after_each_answer_is_asked_again(pictures: dict[st
         tally = traffic.run(job(port, pictures))
     assert tally.errors == {}
     assert tally.answers > 0
+
+
+def test_a_connection_closed_for_idling_after_its_last_answer_is_no_error(pictures: dict[str, bytes]) -> None:
+    closed = threading.Event()
+
+    def slow_at_first(body: bytes) -> Answer:
+        if body[:1] == b"b":
+            closed.wait(20)  # the last answer comes when the other client's connection has gone
+        return by_first_byte(body)
+
+    red, blue = pictures
+    with serving(slow_at_first, idle=0.05, on_close=closed.set) as port:
+        asked = job(port, pictures, clients=2, seconds=0.1)
+        tally = traffic.run(replace(asked, pictures=[blue, *[red] * 5000], answers=["blue", *["red"] * 5000]))
+    assert (tally.wrong, tally.errors) == (0, {})
 
 
 def test_litserves_form_is_base64_in_json_and_its_answer_an_index(pictures: dict[str, bytes]) -> None:
