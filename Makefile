@@ -58,7 +58,7 @@ sweep: $(INSTALLED) ## measure over settings         [MODEL=] [SET="batchSize=1,
 	@$(BIN)/visionserve load sweep $(MODEL) $(foreach axis,$(SET),--set $(axis)) --users $(USERS) --duration $(or $(DURATION),20s)
 
 crosscheck: $(INSTALLED) ## compare our load figures with wrk's, on an otherwise idle machine
-	$(BIN)/python -m pytest -m slow -s tests/serving/test_load.py
+	$(BIN)/python -m pytest -m slow -s tests/serving/test_served_load.py
 
 soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
 	@$(BIN)/visionserve load soak $(MODEL) --duration $(or $(DURATION),1h)
