@@ -29,7 +29,7 @@ def test_a_search_is_made_with_traffic_and_read_back_as_it_was(fake_session: Ses
     assert searched.rate == found.rate
     assert list(searched.probes) == told == list(found.probes)
     assert [run.plan.rate for run in searched.runs] == [probe.rate for probe in told]
-    assert {run.plan.duration for probe, run in zip(told, searched.runs, strict=True) if probe.confirming} == {6}
+    assert min(run.plan.duration for probe, run in zip(told, searched.runs, strict=True) if probe.confirming) >= 6
     # One server that takes 20 ms each gives 50 answers/s.
     assert all(probe.rate < 51 for probe in told if probe.holds)
     confirmed = searched.confirmed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
@@ -10,6 +12,9 @@ from rich.markup import escape
 from visionserve.cli import archive, demo, load, predict, serve, weights
 from visionserve.cli.console import errors
 from visionserve.runtime.errors import VisionserveError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 app = typer.Typer(
     help="Serve torchvision classifiers over REST with TorchServe.",
@@ -23,6 +28,7 @@ for room in (weights, archive, serve, predict, load, demo):
 
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except VisionserveError as error:
@@ -30,3 +36,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Make SIGTERM end a command, and the server it started, as Ctrl-C does."""
+    raise KeyboardInterrupt

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from visionserve.cli.console import Root, errors, output
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _NOT_RUNNING = 3  # what init scripts' `status` exits with when the service is not running
 
@@ -38,7 +34,6 @@ def serve(
     if running is not None:
         errors.print(f"already running (process {running.pid}) at {running.inference}; 'make stop' ends it")
         raise typer.Exit(1)
-    signal.signal(signal.SIGTERM, _interrupt)
     archives = store.archives(root, models)
     settings = properties.Properties.read(root / properties.FILE)
     with launcher.TorchServe(archives, settings, root / "logs") as server:
@@ -89,8 +84,3 @@ def status(root: Root = Path()) -> None:
             table.add_row(name, f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}")
     output.print(f"running (process {running.pid}) at {running.inference}")
     output.print(table)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Make SIGTERM end the server as Ctrl-C does."""
-    raise KeyboardInterrupt

@@ -44,7 +44,7 @@ class Search:
         objective: A latency threshold.
         most_errors: The share of requests that may fail.
         probe: Seconds of each probe; longer where the rate is too low for a percentile.
-        confirm: Seconds of the confirming run.
+        confirm: Seconds of the confirming run, likewise.
         warm_up: Seconds before each that are not judged.
         seed: Of the schedules.
         generators: Processes that share the load.
@@ -104,12 +104,13 @@ class Search:
 
     def plan(self, rate: float, *, confirming: bool, seconds: float | None = None) -> Plan:
         """The traffic of one probe; `seconds` instead of the usual duration."""
-        enough = max(self.probe, min(2 * self.probe, _FEWEST_REQUESTS / rate))
+        usual = self.confirm if confirming else self.probe
+        enough = max(usual, min(2 * usual, _FEWEST_REQUESTS / rate))
         patience = max(_LEAST_TIMEOUT, _PATIENCE * self.objective.limit / 1000)
         return Plan(
             rate=rate,
             warm_up=self.warm_up,
-            duration=seconds or (self.confirm if confirming else enough),
+            duration=seconds or enough,
             seed=self.seed + 1000 * confirming,
             timeout=patience,
             generators=self.generators,

@@ -88,8 +88,14 @@ class Session:
         ]
         log = folder / "locust.log"
         with log.open("wb") as output, Watch(find_server(self.host), folder / FILE, interval):
+            # In a session of its own, whose priority it may raise.
             code = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+                start_new_session=True,
             ).returncode
         if code != 0 or not list(folder.glob("samples*")):
             raise LoadError(f"locust ended with code {code}: {log.read_text(errors='replace').strip()[-500:]}")

@@ -95,15 +95,14 @@ def machines(needed: float, rate: float) -> int:
 
 
 def _bracket(holds: Callable[[float], bool], start: float) -> tuple[float, float]:
-    """A rate that holds and a higher one that does not, at most `GROWTH` apart."""
-    rate = start
-    if holds(rate):
-        while holds(rate * GROWTH):
-            rate *= GROWTH
-        return rate, rate * GROWTH
-    while not holds(rate / GROWTH):
-        rate /= GROWTH
-    return rate / GROWTH, rate
+    """A rate that holds and a higher one that does not, found in growing steps."""
+    step = GROWTH
+    upwards = holds(start)
+    near, far = start, start * step if upwards else start / step
+    while holds(far) == upwards:
+        step *= GROWTH
+        near, far = far, far * step if upwards else far / step
+    return (near, far) if upwards else (far, near)
 
 
 def _downwards(rate: float, precision: float) -> Iterator[float]:

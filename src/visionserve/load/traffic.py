@@ -191,9 +191,12 @@ def begin(environment: Environment) -> Traffic:
         LoadError: The options make no sense, or there is no corpus.
     """
     options = environment.parsed_options
-    # What measures should not wait for what is measured, where both share a machine and this may be said.
+    # What measures should not wait for what is measured, where both share a machine and this may be said: to the
+    # scheduler of processes, and to that of sessions, which Linux puts above it (sched(7), "autogroup").
     with suppress(OSError):
         os.nice(_PRIORITY)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_PRIORITY), encoding="ascii")
     assert options is not None  # noqa: S101  # set whenever Locust runs a locustfile
     # A master only counts what its workers send.
     recording = options.samples and not isinstance(environment.runner, MasterRunner)
