@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from visionserve.build import calibration
-from visionserve.runtime import cores, network, processor
+from visionserve.runtime import cores, images, network, processor
 from visionserve.runtime.engines import compiled, openvino
 from visionserve.runtime.errors import CalibrationError, EngineError
 
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from visionserve.runtime.classifier import Classifier
+    from visionserve.runtime.engines import Engine
     from visionserve.runtime.spec import HandlerSpec, InputSpec
 
 _CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Int8:
+    """The network in int8, and how far it is from fp32."""
+
+    engine: Engine
+    report: calibration.Report
 
 
 @dataclass(frozen=True)
@@ -30,13 +39,13 @@ class Artefacts:
         members: Their contents by name.
         inputs: The files they were made from, weights aside.
         notes: What could not be made, and why.
-        int8: How far int8 is from fp32, if the archive has it.
+        int8: The int8 network, if the archive has it.
     """
 
     members: Mapping[str, bytes] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
-    int8: calibration.Report | None = None
+    int8: Int8 | None = None
 
 
 def make(
@@ -100,7 +109,7 @@ def _int8(root: Path, spec: HandlerSpec, graph: Any, reference: Classifier) -> A
     )
     quantised = calibration.quantise(graph, calibrating)
     engine = openvino.OpenVinoEngine(quantised, "int8", cores.available())
-    answers = torch.cat([engine.logits(torch.from_numpy(picture)[None]) for picture in held_out])
+    answers = torch.cat([engine.logits(images.stack([picture])) for picture in held_out])
     report = calibration.judge(len(calibrating), reference.logits(held_out), answers)
     calibration.require(report, spec.min_agreement)
-    return Artefacts(openvino.serialise(quantised, openvino.INT8_FILE), tuple(found), int8=report)
+    return Artefacts(openvino.serialise(quantised, openvino.INT8_FILE), tuple(found), int8=Int8(engine, report))

@@ -103,6 +103,8 @@ def quantise(graph: Any, pixels: Sequence[npt.NDArray[np.uint8]]) -> Any:
     if find_spec("nncf") is None:
         raise EngineError("precision int8 needs NNCF to build: pip install nncf")
     openvino.library()
+    # NNCF imports what compiles CUDA code, and that warns of machines without CUDA.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import nncf
 
     nncf.set_log_level(logging.ERROR)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
 
 STORE = "model_store"
+_CPU = torch.device("cpu")
+
 HANDLER = Path("handlers") / "image_classifier.py"
 
 
@@ -96,9 +98,12 @@ def package(
         served = _resolved(spec, carried, options, transform)
         net = network.load(served.handler, fitted.state_dict, fitted.classes, device)
         reference = Classifier(served, names, EagerEngine(net, transform, device), device)
-        answers = _golden_answers(reference, found)
+        expected = _golden_answers(reference, found)
         calibrated = dataclasses.replace(served.handler, calibration=spec.handler.calibration)
         made = artefacts.make(root, calibrated, fitted.state_dict, reference)
+        answers = (
+            _golden_answers(Classifier(served, names, made.int8.engine, _CPU), found) if made.int8 else expected
+        )
         own = sources.files(root, architecture) if network.is_custom(architecture) else {}
         files = {**own, **runtime_files()}
         members = {
@@ -118,10 +123,10 @@ def package(
         archive=written,
         inputs=(source, found.path, root / HANDLER, *label_file, *files.values(), *made.inputs),
         weights=f"{found.path}: {checkpoint.describe()}",
-        notes=tuple(note for note in (found.note, fitted.note, *made.notes) if note),
+        notes=tuple(note for note in (found.note, fitted.note, *made.notes, _stray(expected, answers)) if note),
         device=str(device),
         engine=engine,
-        int8=made.int8,
+        int8=made.int8.report if made.int8 else None,
         golden=(answers[0].picture, names[index], probability),
     )
 
@@ -196,6 +201,21 @@ def _engine_here(
         torch.set_num_threads(threads)
 
 
+def _stray(expected: Sequence[golden.GoldenAnswer], answers: Sequence[golden.GoldenAnswer]) -> str:
+    """A warning if int8 answers the golden pictures otherwise than fp32, for they may be like none of the user's.
+
+    An int8 network knows the range of activations that its calibration pictures cause. Measured: calibrated on
+    plain colours alone, ResNet-50 agrees with fp32 on all of those, and on 1 in 13 photograph-like pictures.
+    """
+    strays = sum(before.top[0][0] != after.top[0][0] for before, after in zip(expected, answers, strict=True))
+    return (
+        f"int8 names another class than fp32 for {strays} of {len(answers)} generated photographs: it is right"
+        " only for pictures like those it was calibrated on"
+        if strays
+        else ""
+    )
+
+
 def _clean(fitted: Fitted, found: Found, target: Path) -> Found:
     """The weights written anew, as the worker loads them; their origin stays that of the file they came from."""
     path = conversion.write(fitted.state_dict, target)
@@ -211,7 +231,7 @@ def runtime_files() -> dict[str, Path]:
 
 def _provenance(found: Found, checkpoint: Checkpoint, device: str, made: Artefacts) -> dict[str, object]:
     return {
-        **({"int8": dataclasses.asdict(made.int8)} if made.int8 else {}),
+        **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
         "weights": {
             "origin": found.origin,
             "file": found.path.name,
