@@ -31,14 +31,14 @@ responseTimeout: 120
 startupTimeout: 300
 handler:
   architecture: resnet18
-  engine: eager
-  precision: fp32
+  engine: {engine}
+  precision: {precision}
   weights: weights/quick.pth
   labels: models/demo/colours.txt
   maxPixels: {max_pixels}
   maxImages: 4
   input: {{resize: {size}, crop: {size}, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}}
-"""
+{more}"""
 
 
 def make(target: Path) -> None:
@@ -64,13 +64,22 @@ def project(root: Path) -> Path:
     return root
 
 
-def build(project: Path, name: str, max_pixels: int = 1_000_000) -> Packaged:
-    """The model's archive in a project's folder."""
+def build(
+    project: Path,
+    name: str,
+    max_pixels: int = 1_000_000,
+    *,
+    engine: str = "eager",
+    precision: str = "fp32",
+    more: str = "",
+) -> Packaged:
+    """The model's archive in a project's folder; `more` are further lines of its YAML's handler."""
     weights = project / "weights" / "quick.pth"
     if not weights.exists():
         make(weights)
     source = project / "models" / "demo" / f"{name}.yaml"
-    source.write_text(_YAML.format(size=SIZE, max_pixels=max_pixels))
+    text = _YAML.format(size=SIZE, max_pixels=max_pixels, engine=engine, precision=precision, more=more)
+    source.write_text(text)
     return package.package(project, catalog.read(source), source)
 
 

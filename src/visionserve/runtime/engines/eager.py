@@ -26,7 +26,7 @@ class EagerEngine:
     oneDNN chooses its blocking by the batch size: measured on ResNet-50 and VGG-16, the same picture's logits
     differ by up to 5e-5 between batch sizes, and between places in a batch of 5, 6 or 7. It costs a batch of 8
     a quarter of ResNet-50's throughput and a fourteenth of VGG-16's, and a lone request nothing; padding every
-    batch to 8 would make a lone request pay for 8. A GPU runs batches whole, for there they are most of the throughput.
+    batch to 8 would make a lone request pay for 8. A GPU runs batches whole, where they are most of its speed.
     """
 
     name = NAME

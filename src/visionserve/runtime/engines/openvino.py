@@ -109,8 +109,8 @@ def load(source: Source, precision: str) -> OpenVinoEngine:
         WeightsError: The weights are damaged.
     """
     if precision == "int8":
-        return OpenVinoEngine(_read(source.folder / INT8_FILE), precision, source.threads)
-    graph = with_weights(_read(source.folder / GRAPH_FILE), source.state_dict())
+        return OpenVinoEngine(read(source.folder / INT8_FILE), precision, source.threads)
+    graph = with_weights(read(source.folder / GRAPH_FILE), source.state_dict())
     return OpenVinoEngine(graph, precision, source.threads)
 
 
@@ -187,7 +187,8 @@ class _WithWeights(nn.Module):
         return logits
 
 
-def _read(path: Path) -> Any:
+def read(path: Path) -> Any:
+    """The graph that `serialise` wrote."""
     return library().Core().read_model(path)
 
 
