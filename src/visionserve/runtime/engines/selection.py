@@ -37,7 +37,7 @@ class _Kind(Protocol):
 _KINDS: tuple[_Kind, ...] = (openvino, compiled, eager)
 _ENGINES: Mapping[str, _Kind] = {kind.NAME: kind for kind in _KINDS}
 
-# Fastest first, as measured on ResNet-50 and VGG-16 at batches of 1 and 8 (docs/performance.md): OpenVINO in fp32
+# Fastest first, as measured on ResNet-50 and VGG-16 at batches of 1 and 8: OpenVINO in fp32
 # is faster than eager in either precision but for bf16 batches, where both are of one kind.
 _FASTEST_FIRST = (
     (openvino.NAME, "bf16"),
