@@ -33,7 +33,7 @@ HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue":
 
 _HELD_OUT_PER_CLASS = 10
 HELD_OUT = _HELD_OUT_PER_CLASS * len(HUES)
-_TRAINED_PER_CLASS = 20
+_TRAINED_PER_CLASS = 28
 _BATCH = 8
 _REQUIRED_ACCURACY = 0.99
 # The penalty, as a share of the features' mean squared length.
