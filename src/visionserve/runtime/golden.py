@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
     import torch
 
-# The largest change of any recorded probability that is still the same answer. fp32 leaves room for another
-# CPU's kernels and another Pillow's resampling, both well under 1e-3.
-TOLERANCE: Mapping[str, float] = {"fp32": 2e-3, "bf16": 5e-2, "int8": 1e-1}
+# The largest change of any recorded probability that is still the same answer; the top class must be the same, or
+# one recorded within twice that of the best. An engine that normalises otherwise or swaps channels strays further.
+#   fp32  another processor's kernels and another Pillow's resampling: both well under 1e-3.
+#   bf16  measured on these pictures: 0.044 on a ResNet-50 of random features, 0.054 on such a ResNet-18, 0.012 on
+#         VGG-16, with either engine. Rounding the weights alone is most of it, so no engine can do better.
+#   int8  is recorded as int8 itself and strays between processors only: 0.0145 on ResNet-50 and 0.014 on VGG-16
+#         between those with and without VNNI. How far it is from fp32 is judged when the archive is built.
+TOLERANCE: Mapping[str, float] = {"fp32": 2e-3, "bf16": 0.15, "int8": 0.1}
 
 # Classes recorded this close to the best one are right answers too, to a client that does not know the precision.
 CLOSE = 0.05
