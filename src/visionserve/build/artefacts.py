@@ -13,7 +13,7 @@ from visionserve.runtime.engines import compiled, openvino
 from visionserve.runtime.errors import CalibrationError, EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from visionserve.runtime.classifier import Classifier
@@ -74,6 +74,7 @@ def make(
         native = "bf16" if processor.native_bf16() else "fp32"
         precision = native if spec.precision == "auto" else spec.precision
         return Artefacts(compiled.compile_package(fresh(), transform, precision))
+    found = _pictures(root, spec) if spec.precision == "int8" else []
     try:
         graph = _convert(fresh(), transform)
     except EngineError as error:
@@ -81,7 +82,7 @@ def make(
             raise
         return Artefacts(notes=(str(error),))
     if spec.precision == "int8":
-        return _int8(root, spec, openvino.with_weights(graph, state_dict), reference)
+        return _int8(found, spec, openvino.with_weights(graph, state_dict), reference)
     return Artefacts(openvino.serialise(graph, openvino.GRAPH_FILE))
 
 
@@ -97,13 +98,16 @@ def _convert(fresh: torch.nn.Module, transform: InputSpec) -> Any:
         raise EngineError(f"engine openvino cannot take this network: {cause}") from error
 
 
-def _int8(root: Path, spec: HandlerSpec, graph: Any, reference: Classifier) -> Artefacts:
+def _pictures(root: Path, spec: HandlerSpec) -> list[Path]:
     if spec.calibration is None:
         raise CalibrationError(
             f"precision int8 needs at least {calibration.needed(spec.min_agreement)} pictures like those it will"
             " be asked about: add 'calibration: FOLDER' to handler"
         )
-    found = calibration.find(root / spec.calibration, spec.min_agreement)
+    return calibration.find(root / spec.calibration, spec.min_agreement)
+
+
+def _int8(found: Sequence[Path], spec: HandlerSpec, graph: Any, reference: Classifier) -> Artefacts:
     calibrating, held_out = (
         [calibration.read(path, reference.pixels) for path in half] for half in calibration.split(found)
     )
