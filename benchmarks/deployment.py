@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmarks import corpus
 from benchmarks.contenders import NotRun
 from visionserve.build import catalog, demo, package
 from visionserve.runtime import golden
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.reference import Reference
 
 # What each variant says in the `handler` section of its YAML; the rest is models/demo's.
@@ -26,8 +28,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "int8": {"engine": "auto", "precision": "int8", "calibration": "calibration"},
 }
 
-_PER_CLASS = 40
-_PHOTOGRAPHS = 20
+_PER_CLASS = 20
+_PHOTOGRAPHS = 160
 # Not the seeds of the demo's training pictures, nor of those that are held out or sent.
 _CALIBRATION_SEED = 5_000_000
 
@@ -125,7 +127,7 @@ class Deployment:
         digest = hashlib.sha256()
         build = Path(package.__file__).parent
         code = [self._repository / package.HANDLER, *build.glob("*.py"), *package.runtime_files().values()]
-        for path in (*sorted(code), source):
+        for path in (*sorted(code), source, Path(__file__)):
             digest.update(path.read_bytes())
         status = self.weights.stat()
         digest.update(f"{self.weights} {status.st_size} {status.st_mtime_ns}".encode())
@@ -133,17 +135,20 @@ class Deployment:
 
 
 def _write_calibration(folder: Path) -> None:
-    """Pictures as a user would collect them: of every class, and some photographs."""
-    if folder.exists():
+    """Pictures like those that are asked about: of every class, and photographs that show none of them."""
+    drawn: dict[str, Callable[[], bytes]] = {
+        f"{colour}-{seed}.jpg": partial(demo.picture, colour, _CALIBRATION_SEED + seed)
+        for colour in demo.HUES
+        for seed in range(_PER_CLASS)
+    }
+    drawn |= {f"photograph-{seed}.jpg": partial(_photograph, seed) for seed in range(_PHOTOGRAPHS)}
+    if folder.exists() and {path.name for path in folder.iterdir()} == set(drawn):
         return
-    part = folder.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for colour in demo.HUES:
-        for seed in range(_PER_CLASS):
-            (part / f"{colour}-{seed}.jpg").write_bytes(demo.picture(colour, _CALIBRATION_SEED + seed))
-    for seed in range(_PHOTOGRAPHS):
-        (part / f"photograph-{seed}.jpg").write_bytes(
-            corpus.draw(corpus.KINDS["500x375"], _CALIBRATION_SEED + seed)
-        )
-    part.rename(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, draw in drawn.items():
+        (folder / name).write_bytes(draw())
+
+
+def _photograph(seed: int) -> bytes:
+    return golden.encode(golden.photograph(_CALIBRATION_SEED + seed, 500, 375), "JPEG")

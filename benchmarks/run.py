@@ -114,6 +114,7 @@ class Run:
             self.say(f"not run: {entry.not_run}")
             contender.stop()
             return False
+        entry.settings = dict(contender.settings)  # with what was chosen on loading
         tree = contender.tree
         before = tree.cpu_seconds()
         time.sleep(_IDLE_SECONDS)

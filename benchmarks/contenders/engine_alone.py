@@ -2,6 +2,7 @@
 
 The process waits for one JSON question a line on standard input and answers each with one JSON line:
 
+    {"ask": "choice"}                                      which engine runs, and why that one
     {"ask": "rate", "batch": 8, "seconds": 3}              pictures a second through the engine, and nothing else
     {"ask": "path", "seconds": 3, "pictures": [...]}       ms from a picture's bytes to its logits, one at a time
     {"ask": "labels", "pictures": [...]}                   the label on top for each picture
@@ -78,7 +79,7 @@ class EngineAlone:
             text=True,
             start_new_session=True,
         )
-        self._ask({"ask": "rate", "batch": 1, "seconds": 0.1})
+        self.settings["chosen"] = self._ask({"ask": "choice"})
 
     @property
     def tree(self) -> process.Tree:
@@ -167,7 +168,9 @@ def main() -> None:
         question = json.loads(line)
         pictures = [Path(path).read_bytes() for path in question.get("pictures", [])]
         answer: object
-        if question["ask"] == "rate":
+        if question["ask"] == "choice":
+            answer = f"{classifier.engine.name} {classifier.engine.precision}: {classifier.why}"
+        elif question["ask"] == "rate":
             answer = _rate(classifier, question["batch"], question["seconds"])
         elif question["ask"] == "path":
             answer = _path(classifier, pictures, question["seconds"])
