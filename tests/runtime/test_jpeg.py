@@ -56,13 +56,12 @@ def test_an_ordinary_photograph_differs_by_one_of_255_at_most(
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize(("width", "height"), [(2000, 1500), (1201, 1433), (930, 1400)])
+@pytest.mark.parametrize(("width", "height"), [(2000, 1500), (1201, 1433), (930, 1400), (700, 933)])
 def test_a_large_photograph_differs_by_little(width: int, height: int, orientation: int) -> None:
     data = photograph(width, width, height, orientation)
     difference = np.abs(fast(data) - exact(data))
-    # Least for 2000x1500, most where a quarter is just the size that is wanted, as in 930x1400.
-    assert 0 < difference.mean() < 4
-    assert difference.max() <= 32
+    assert 0 < difference.mean() < 2.5
+    assert difference.max() <= 24
 
 
 def test_exact_is_torchvisions_transform_to_the_bit() -> None:

@@ -216,7 +216,10 @@ class Classifier:
         Raises:
             RequestError: It cannot be decoded.
         """
-        return images.prepare(data, self._spec.handler.max_pixels, self._input, exact=self._exact)[0]
+        return self._fitted(data, exact=self._exact)
+
+    def _fitted(self, data: bytes | bytearray, *, exact: bool) -> npt.NDArray[np.uint8]:
+        return images.prepare(data, self._spec.handler.max_pixels, self._input, exact=exact)[0]
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
         """Run the network on any number of pictures, in batches no larger than the model's batch size.
@@ -229,8 +232,12 @@ class Classifier:
         return torch.cat([self.engine.logits(batch) for batch in batches])
 
     def golden_probabilities(self) -> torch.Tensor:
-        """This network's answers to the golden pictures: float32 `[pictures, classes]`."""
-        return self.logits([self.pixels(picture.data) for picture in golden.pictures()]).softmax(dim=1)
+        """This network's answers to the golden pictures: float32 `[pictures, classes]`.
+
+        Decoded exactly whatever the model's `decode`: what is proven is the engine, as it is in every precision.
+        """
+        pixels = [self._fitted(picture.data, exact=True) for picture in golden.pictures()]
+        return self.logits(pixels).softmax(dim=1)
 
     def warm_up(self) -> None:
         """Run every batch size once, so that no request pays for a first call."""
