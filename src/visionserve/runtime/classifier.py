@@ -240,9 +240,10 @@ class Classifier:
         return self.logits(pixels).softmax(dim=1)
 
     def warm_up(self) -> None:
-        """Run every batch size once, so that no request pays for a first call."""
-        blank = torch.zeros(self._spec.batch_size, self._input.crop, self._input.crop, 3, dtype=torch.uint8)
-        for size in range(1, self._spec.batch_size + 1):
+        """Run every batch size that makes a difference once, so that no request pays for a first call."""
+        largest = 1 if self.engine.one_by_one else self._spec.batch_size
+        blank = torch.zeros(largest, self._input.crop, self._input.crop, 3, dtype=torch.uint8)
+        for size in range(1, largest + 1):
             self.engine.logits(blank[:size])
 
     def prove(self, expected: Sequence[golden.GoldenAnswer]) -> None:

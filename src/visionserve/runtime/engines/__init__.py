@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Runs one network on one device."""
+    """Runs one network on one device.
+
+    Attributes:
+        name: Its name in a model's YAML.
+        precision: What it computes in: `fp32`, `bf16` or `int8`.
+        one_by_one: Whether it runs a batch picture by picture, so that all batch sizes are alike.
+    """
 
     name: str
     precision: str
+    one_by_one: bool
 
     def logits(self, pixels: torch.Tensor) -> torch.Tensor:
         """Answer a batch.

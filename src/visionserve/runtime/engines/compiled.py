@@ -36,6 +36,7 @@ class CompiledEngine:
     """Machine code with its weights in it, for batches of any size."""
 
     name = NAME
+    one_by_one = False
 
     def __init__(self, package: Path, precision: str) -> None:
         """Load what `compile_package` made for this kind of processor."""

@@ -46,12 +46,12 @@ class EagerEngine:
         converted = network.to(device, _DTYPES[precision], memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = FromPixels(converted, transform).eval()
         self._device = device
+        self.one_by_one = device.type != "cuda"
 
     @torch.inference_mode()
     def logits(self, pixels: torch.Tensor) -> torch.Tensor:
         """See `Engine.logits`."""
-        together = len(pixels) if self._device.type == "cuda" else 1
-        batches = torch.split(pixels.to(self._device, non_blocking=True), together)
+        batches = torch.split(pixels.to(self._device, non_blocking=True), 1 if self.one_by_one else len(pixels))
         return torch.cat([self._network(batch) for batch in batches]).cpu()
 
 

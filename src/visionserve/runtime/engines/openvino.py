@@ -40,6 +40,7 @@ class OpenVinoEngine:
     """A graph compiled for this processor, for batches of any size."""
 
     name = NAME
+    one_by_one = False
 
     def __init__(self, graph: Any, precision: str, threads: int) -> None:
         """Compile `graph`, which holds its weights.
