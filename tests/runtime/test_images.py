@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests import corpus
 from torchvision.transforms import functional as F  # noqa: N812
@@ -13,7 +15,7 @@ from torchvision.transforms.functional import InterpolationMode
 
 from visionserve.runtime import images
 from visionserve.runtime.errors import InvalidImage, RequestError
-from visionserve.runtime.spec import InputSpec
+from visionserve.runtime.spec import InputSpec, Interpolation
 
 SPEC = InputSpec(resize=232, crop=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 READABLE = [variant for variant in corpus.variants() if variant.status == 200]
@@ -42,11 +44,21 @@ def test_the_refusal_names_what_would_work_and_no_path() -> None:
         images.decode(b"junk", corpus.MAX_PIXELS)
 
 
-@pytest.mark.parametrize("size", [(500, 375), (375, 500), (224, 224), (96, 64), (1, 1), (3, 299), (2320, 24)])
-def test_fitting_is_torchvisions_transform(size: tuple[int, int]) -> None:
-    picture = corpus.picture(*size)
-    expected = F.center_crop(F.resize(picture, [232], InterpolationMode.BILINEAR, antialias=True), [224])
-    assert np.array_equal(images.fit(picture, SPEC), np.asarray(expected))
+@given(
+    width=st.integers(1, 400),
+    height=st.integers(1, 400),
+    resize=st.integers(1, 80),
+    crop=st.integers(1, 80),
+    interpolation=st.sampled_from(get_args(Interpolation)),
+)
+def test_fitting_is_torchvisions_transform(
+    width: int, height: int, resize: int, crop: int, interpolation: Interpolation
+) -> None:
+    assume(max(width, height) <= 100 * min(width, height))
+    picture = corpus.picture(width, height)
+    spec = dataclasses.replace(SPEC, resize=resize, crop=crop, interpolation=interpolation)
+    resized = F.resize(picture, [resize], InterpolationMode(interpolation), antialias=True)
+    assert np.array_equal(images.fit(picture, spec), np.asarray(F.center_crop(resized, [crop])))
 
 
 @pytest.mark.parametrize("size", [(1501, 10), (10, 1500), (2222, 21)])

@@ -9,11 +9,11 @@ import platform
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import PIL
 import torch
-import torchvision
 
 import visionserve
 from visionserve.runtime import archive, cores, golden, images, isolation, payload, predictions, turns
@@ -206,7 +206,8 @@ class Classifier:
             "spec": self._spec.to_mapping(),
             "versions": {
                 "python": platform.python_version(),
-                **{module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
+                **{module.__name__: module.__version__ for module in (visionserve, torch, PIL)},
+                "torchvision": metadata.version("torchvision"),
             },
         }
 

@@ -58,14 +58,16 @@ def fit(image: Image.Image, orientation: int, spec: InputSpec) -> npt.NDArray[np
     Raises:
         OSError: The picture is damaged or cut short.
     """
-    height, width = _resized(image.height, image.width, spec.resize)
-    top, left = _stored_corner(height, width, spec.crop, orientation)
+    height, width = spec.resized(image.height, image.width)
+    top, left = _stored_corner(height, width, spec, orientation)
     if min(image.size) >= 2 * KEPT * spec.resize:
         square = _reduced(image, height, width, top, left, spec)
     else:
         pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
         resized = interpolate(pixels[None], (height, width), mode=spec.interpolation, antialias=True)[0]
-        square = resized[:, top : top + spec.crop, left : left + spec.crop].permute(1, 2, 0).numpy()
+        # Engines want pixels in order; put in order here, on the decoders' threads, it costs nobody a wait.
+        kept = resized[:, top : top + spec.crop, left : left + spec.crop].permute(1, 2, 0)
+        square = kept.contiguous().numpy()
     return _turn(square, orientation)
 
 
@@ -82,22 +84,15 @@ def _reduced(
     return np.asarray(image.convert("RGB").resize((spec.crop, spec.crop), resampling, box=box))
 
 
-def _resized(height: int, width: int, shorter: int) -> tuple[int, int]:
-    """Torchvision's rule: the shorter side becomes `shorter`, the other keeps the ratio, rounded down."""
-    if width <= height:
-        return int(shorter * height / width), shorter
-    return shorter, int(shorter * width / height)
-
-
-def _stored_corner(height: int, width: int, crop: int, orientation: int) -> tuple[int, int]:
+def _stored_corner(height: int, width: int, spec: InputSpec, orientation: int) -> tuple[int, int]:
     """Where torchvision's central square of the upright picture begins in the stored one.
 
     Its corner is rounded, so the square is up to a pixel off the middle, on the other side in a flipped picture.
     """
     on_side = orientation in _ON_SIDE
     upright_height, upright_width = (width, height) if on_side else (height, width)
-    top, left = round((upright_height - crop) / 2.0), round((upright_width - crop) / 2.0)
-    bottom, right = upright_height - crop - top, upright_width - crop - left
+    top, left = spec.corner(upright_height, upright_width)
+    bottom, right = upright_height - spec.crop - top, upright_width - spec.crop - left
     corner = {
         1: (top, left),
         2: (top, right),

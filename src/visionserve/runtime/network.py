@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -29,6 +28,8 @@ def best_device() -> torch.device:
 
 def names() -> list[str]:
     """Every torchvision classifier."""
+    import torchvision  # it takes two seconds, and an engine with a graph of its own needs no torchvision
+
     return [str(name) for name in torchvision.models.list_models(module=torchvision.models)]
 
 
@@ -145,6 +146,8 @@ def _torchvision(architecture: str) -> Callable[..., Any]:
             f"torchvision has no classifier '{architecture}'; it has {', '.join(names())}"
             "; one of your own is named 'package.module:function'"
         )
+
+    import torchvision
 
     def construct(**arguments: Any) -> Any:
         # torch.device("meta") would also take the numbers that RegNet computes its widths from.

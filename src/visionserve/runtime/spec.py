@@ -56,6 +56,20 @@ class InputSpec:
         _check(self.crop > 0, f"input.crop is {self.crop}: it must be a positive number of pixels")
         _check(min(self.std) > 0, f"input.std is {list(self.std)}: every value must be above 0")
 
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after resizing: the shorter side becomes `resize`, the other is rounded down."""
+        if width <= height:
+            return int(self.resize * height / width), self.resize
+        return self.resize, int(self.resize * width / height)
+
+    def corner(self, height: int, width: int) -> tuple[int, int]:
+        """Top and left of the central square of a resized picture; negative where the picture is the smaller."""
+        top, left = (
+            round((side - self.crop) / 2.0) if side >= self.crop else -((self.crop - side) // 2)
+            for side in (height, width)
+        )
+        return top, left
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputChanges:
