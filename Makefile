@@ -103,7 +103,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.benchmark: $(INSTALLED)
-	$(BIN)/python -m pip install --constraint constraints.txt --group benchmark
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group benchmark
 	@touch $@
 
 # An archive depends on all it carries and, by the rules its build writes beside it, on its weights and labels.

@@ -26,7 +26,7 @@ _YAML = """\
 minWorkers: 2
 maxWorkers: 2
 batchSize: 8
-maxBatchDelay: 2
+maxBatchDelay: 1
 responseTimeout: 120
 startupTimeout: 300
 handler:

@@ -79,7 +79,7 @@ def test_the_carried_configuration_has_the_transform_resolved(demo_archives: dic
         config = yaml.safe_load(mar.read(archive.CONFIG_FILE))
     assert config["handler"]["input"]["resize"] == 256
     assert config["handler"]["input"]["mean"] == [0.485, 0.456, 0.406]
-    assert config["maxBatchDelay"] == 2
+    assert config["maxBatchDelay"] == 1
 
 
 def test_unpacked_in_an_empty_folder_it_answers_with_nothing_of_the_repository(

@@ -23,11 +23,9 @@ def test_a_containers_quota_limits_the_cores(
     assert cores.available() == expected
 
 
-@pytest.mark.parametrize(
-    ("workers", "threads", "turns"), [(1, 8, 1), (2, 8, 1), (3, 4, 2), (4, 4, 2), (16, 1, 8), (40, 1, 8)]
-)
-def test_the_workers_whose_turn_it_is_use_every_core_once(
-    workers: int, threads: int, turns: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("workers", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (40, 1)])
+def test_workers_and_their_threads_make_up_the_cores(
+    workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cores, "available", lambda: 8)
-    assert cores.share(workers) == cores.Share(threads, turns)
+    assert cores.threads(workers) == threads

@@ -34,7 +34,7 @@ CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "To
 def batching_archive(project: Path, demo_archives: dict[str, Packaged]) -> Path:
     text = (project / "models" / "demo" / "demo-resnet50.yaml").read_text()
     source = project / "models" / "demo" / f"{BATCHING_MODEL}.yaml"
-    source.write_text(text.replace("maxBatchDelay: 2", "maxBatchDelay: 1000"))
+    source.write_text(text.replace("maxBatchDelay: 1", "maxBatchDelay: 1000"))
     return package.package(project, catalog.read(source), source).archive.path
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import PIL
 import torch
 
 import visionserve
-from visionserve.runtime import archive, cores, golden, images, isolation, payload, predictions, turns
+from visionserve.runtime import archive, cores, golden, images, isolation, payload, predictions
 from visionserve.runtime.engines import Source, selection
 from visionserve.runtime.errors import (
     DeadlineExceeded,
@@ -81,7 +80,6 @@ class Classifier:
         self._input = transform
         exact = {"exact": True, "fast": False, "auto": engine.precision == "fp32"}
         self._exact = exact[spec.handler.decode]
-        self._turns = turns.shared(cores.share(spec.min_workers).turns)
         self._options = Options(top_k=spec.handler.top_k, response=spec.handler.response)
         self.engine = engine
         self.why = why
@@ -107,7 +105,7 @@ class Classifier:
         spec = ModelSpec.from_mapping(name, config, "model-config.yaml")
         labels = archive.read_labels(folder)
         answers = archive.read_golden(folder)
-        threads = cores.share(spec.min_workers).threads
+        threads = cores.threads(spec.min_workers)
         torch.set_num_threads(threads)
 
         def prove(engine: Engine) -> None:
@@ -154,8 +152,7 @@ class Classifier:
         due = [self._due(item) for item in prepared]
         pixels = [picture for item in due if isinstance(item, Prepared) for picture in item.pixels]
         start = time.perf_counter()
-        with self._turns if pixels else nullcontext():
-            outcomes = iter(isolation.run(self.engine, pixels, self._spec.batch_size, self.device))
+        outcomes = iter(isolation.run(self.engine, pixels, self._spec.batch_size, self.device))
         inference_ms = 1e3 * (time.perf_counter() - start)
         return [
             self._answered(item, [next(outcomes) for _ in item.pixels], inference_ms)

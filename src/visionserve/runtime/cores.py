@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
@@ -21,26 +20,12 @@ def available() -> int:
     return max(1, cores if quota is None else min(cores, -int(-quota // 1)))
 
 
-@dataclass(frozen=True)
-class Share:
-    """What each of several workers gets of the cores.
+def threads(workers: int) -> int:
+    """How many threads each of several workers computes with, so that together they make up the cores; at least 1.
 
-    Attributes:
-        threads: The threads it computes with.
-        turns: How many workers may compute at once; `threads` of each of them make up the cores.
+    A single worker has all cores to itself, which answers a lone request soonest.
     """
-
-    threads: int
-    turns: int
-
-
-def share(workers: int) -> Share:
-    """Divide the cores: half of the workers compute while the other half read, decode and answer.
-
-    A single worker has all cores to itself; of two, each has all cores when it is its turn.
-    """
-    turns = min((workers + 1) // 2, available())
-    return Share(threads=available() // turns, turns=turns)
+    return max(1, available() // workers)
 
 
 def _quota() -> float | None:

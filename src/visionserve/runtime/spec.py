@@ -185,7 +185,7 @@ class ModelSpec:
     min_workers: int = 1
     max_workers: int = 1
     batch_size: int = 8
-    max_batch_delay: int = 2
+    max_batch_delay: int = 1
     response_timeout: int = 120
     startup_timeout: int = 300
     device_type: Literal["cpu", "gpu"] | None = None
