@@ -63,7 +63,8 @@ class Tally:
     Attributes:
         answers: Answers that came within the window.
         seconds: The window's length.
-        rate: Answers a second.
+        rate: Answers a second, from the first within the window to the first after it: they come in batches, and
+            a window that cut through one would count up to a batch too many or too few.
         p50: Milliseconds from the first byte sent to the last byte received, of the answers in the window.
         p90: The same, 90th percentile.
         p99: The same, 99th percentile.
@@ -164,11 +165,12 @@ def tally(job: Job, exchanges: list[Exchange], opens: float, closes: float, cpu:
     """Check every answer, and count those of the window."""
     result = Tally(seconds=closes - opens, generator_cpu=cpu)
     errors: Counter[str] = Counter()
-    latencies = []
+    latencies, received = [], []
     for exchange in exchanges:
         fault = _fault(job, exchange)
         if fault is None:
             result.checked += 1
+            received.append(exchange.received)
             if opens <= exchange.received < closes:
                 latencies.append(1000 * (exchange.received - exchange.sent))
             continue
@@ -182,8 +184,9 @@ def tally(job: Job, exchanges: list[Exchange], opens: float, closes: float, cpu:
             result.examples.append(example)
     result.errors = dict(errors)
     result.answers = len(latencies)
-    result.rate = len(latencies) / result.seconds
     if latencies:
+        after = min((at for at in received if at >= closes), default=closes)
+        result.rate = len(latencies) / (after - min(at for at in received if at >= opens))
         # One answer has no quantiles by itself.
         cuts = statistics.quantiles(latencies * (2 if len(latencies) == 1 else 1), n=100, method="inclusive")
         result.p50, result.p90, result.p99 = cuts[49], cuts[89], cuts[98]

@@ -11,8 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import traffic
+from benchmarks.connection import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,9 +100,19 @@ def test_right_answers_are_counted_with_their_latency(pictures: dict[str, bytes]
     assert tally.wrong == 0
     assert tally.errors == {}
     assert tally.checked >= tally.answers > 0
-    assert tally.rate == pytest.approx(tally.answers / tally.seconds)
+    assert tally.rate == pytest.approx(tally.answers / tally.seconds, rel=0.1)
     assert 0 < tally.p50 <= tally.p90 <= tally.p99
     assert 0 < tally.generator_cpu <= tally.seconds * 1.1
+
+
+@given(opens=st.floats(0.1, 1), seconds=st.floats(0.2, 2))
+def test_where_the_window_cuts_a_batch_changes_no_rate(opens: float, seconds: float) -> None:
+    """Eight answers every tenth of a second are 80 a second."""
+    exchanges = []
+    for index in range(8 * 40):
+        exchanges.append(Exchange(0, 0.0, received=0.1 * (index // 8), status=200, body=b'{"red": 1.0}'))
+    tallied = traffic.tally(job(0, {"red.jpg": b""}), exchanges, opens, opens + seconds, cpu=0.0)
+    assert tallied.rate == pytest.approx(80)
 
 
 def test_every_byte_of_a_large_picture_arrives(pictures: dict[str, bytes]) -> None:
