@@ -108,9 +108,9 @@ def test_right_answers_are_counted_with_their_latency(pictures: dict[str, bytes]
 @given(opens=st.floats(0.1, 1), seconds=st.floats(0.2, 2))
 def test_where_the_window_cuts_a_batch_changes_no_rate(opens: float, seconds: float) -> None:
     """Eight answers every tenth of a second are 80 a second."""
-    exchanges = []
-    for index in range(8 * 40):
-        exchanges.append(Exchange(0, 0.0, received=0.1 * (index // 8), status=200, body=b'{"red": 1.0}'))
+    exchanges = [
+        Exchange(0, 0.0, received=0.1 * (index // 8), status=200, body=b'{"red": 1.0}') for index in range(8 * 40)
+    ]
     tallied = traffic.tally(job(0, {"red.jpg": b""}), exchanges, opens, opens + seconds, cpu=0.0)
     assert tallied.rate == pytest.approx(80)
 
