@@ -57,7 +57,7 @@ class Plan:
 
 FULL = Plan(
     {RESNET50: [*_LOADS, _LARGE, _SMALL], VGG16: _LOADS},
-    rounds=4,
+    rounds=3,
     seconds=3.0,
     warm_up=0.7,
     starts=3,
