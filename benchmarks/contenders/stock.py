@@ -10,11 +10,12 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from benchmarks import process
 from benchmarks.contenders import NotRun
-from visionserve.server import java
+from visionserve.server import java, properties
 
 if TYPE_CHECKING:
     from benchmarks.deployment import Deployment
@@ -155,17 +156,11 @@ class StockTorchServe:
             raise NotRun(f"torch-model-archiver failed: {' '.join(done.stderr.split())[-200:]}")
 
     def _configure(self, store: Path) -> tuple[int, Path]:
-        ports: dict[Literal["inference", "management", "metrics"], int] = {
-            "inference": process.free_port(),
-            "management": process.free_port(),
-            "metrics": process.free_port(),
-        }
-        lines = [f"{kind}_address=http://127.0.0.1:{port}" for kind, port in ports.items()]
-        lines += [f"grpc_{kind}_port={process.free_port()}" for kind in ("inference", "management")]
-        lines += [f"{key}={str(value).lower()}" for key, value in self.settings.items()]
+        settings = {key: str(value).lower() for key, value in self.settings.items()}
+        chosen = properties.Properties({**settings, "model_store": str(store)}).on_free_ports()
         config = self._folder / "config.properties"
-        config.write_text("\n".join([*lines, f"model_store={store}", ""]), encoding="utf-8")
-        return ports["inference"], config
+        chosen.write(config)
+        return urlsplit(chosen.inference).port or 0, config
 
     def _hidden(self) -> Path:
         folder = self._folder / "hidden"
