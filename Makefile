@@ -46,7 +46,8 @@ status: $(INSTALLED) ## say what is served and ready
 	@$(BIN)/visionserve status
 
 predict: $(INSTALLED) ## classify pictures            IMAGE=file-or-folder [MODEL=]
-	@$(if $(IMAGE),,$(error name a picture or a folder of them: make predict IMAGE=photo.jpg))$(BIN)/visionserve predict $(if $(MODEL),--model $(MODEL)) $(IMAGE)
+	@test -n "$(IMAGE)" || { echo "name a picture or a folder of them: make predict IMAGE=photo.jpg"; exit 1; }
+	@$(BIN)/visionserve predict $(if $(MODEL),--model $(MODEL)) $(IMAGE)
 
 loadtest: $(INSTALLED) ## measure with Locust          [MODEL=resnet50] [USERS=8] [DURATION=30s] [FAIL_IF="p99>150ms"], or [SLO="p99<250ms"]
 	@$(BIN)/visionserve load $(if $(SLO),search "$(SLO)" $(MODEL),run $(MODEL) --users $(USERS) --duration $(or $(DURATION),30s) $(if $(FAIL_IF),--fail-if "$(FAIL_IF)"))

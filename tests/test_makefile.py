@@ -94,3 +94,18 @@ def test_make_alone_lists_every_verb() -> None:
     listed = set(re.findall(r"^  make ([a-z-]+)", make(REPOSITORY), flags=re.MULTILINE))
     assert {"install", "weights", "archive", "serve", "stop", "status", "predict", "loadtest"} <= listed
     assert {"loadtest-ui", "demo", "test", "lint", "clean"} <= listed
+
+
+def test_make_knows_every_verb_of_the_readme(checkout: Path) -> None:
+    told = re.findall(r"`make ([a-z-]+)|^\$ make ([a-z- ]+)", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    verbs = {verb for pair in told for words in pair for verb in words.split()}
+    assert {"demo", "weights", "archive", "predict", "benchmark"} <= verbs
+    listed = set(re.findall(r"^  make ([a-z-]+)", make(checkout), re.MULTILINE))
+    assert verbs <= listed
+
+
+def test_predicting_nothing_names_what_is_missing(checkout: Path) -> None:
+    done = subprocess.run(["make", "predict"], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "make predict IMAGE=photo.jpg" in done.stdout
+    assert "visionserve predict" in make(checkout, "--dry-run", "predict")

@@ -11,6 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 import yaml
 
 from visionserve.build import catalog, demo, package
@@ -57,6 +58,13 @@ def test_two_builds_are_byte_identical(project: Path, demo_archives: dict[str, P
     source = catalog.find(project, "demo-resnet50")
     again = package.package(project, catalog.read(source), source).archive
     assert again == first
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a model of two workers, loaded before in this process, would leave it
+    try:
+        assert package.package(project, catalog.read(source), source).archive == first
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
     assert hashlib.sha256(again.path.read_bytes()).hexdigest() == first.sha256
 
 

@@ -29,7 +29,8 @@ def test_a_search_is_made_with_traffic_and_read_back_as_it_was(fake_session: Ses
     assert searched.rate == found.rate
     assert list(searched.probes) == told == list(found.probes)
     assert [run.plan.rate for run in searched.runs] == [probe.rate for probe in told]
-    assert min(run.plan.duration for probe, run in zip(told, searched.runs, strict=True) if probe.confirming) >= 4
+    confirming = [run.plan for probe, run in zip(told, searched.runs, strict=True) if probe.confirming]
+    assert all(plan.duration == max(4, min(8, 300 / plan.rate)) for plan in confirming)
     # One server that takes 20 ms each gives 50 answers/s.
     assert all(probe.rate < 51 for probe in told if probe.holds)
     confirmed = searched.confirmed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ import yaml
 
 import visionserve
 from visionserve.build import architectures, archive, artefacts, checkpoints, conversion, labels, sources, weights
-from visionserve.runtime import golden, network
+from visionserve.runtime import cores, golden, network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.classifier import Classifier
 from visionserve.runtime.engines.eager import EagerEngine
@@ -28,7 +29,7 @@ from visionserve.runtime.errors import LabelsError, WeightsError
 from visionserve.runtime.spec import InputChanges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from visionserve.build.architectures import Fitted
     from visionserve.build.artefacts import Artefacts
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
 
 STORE = "model_store"
-_CPU = torch.device("cpu")
-
 HANDLER = Path("handlers") / "image_classifier.py"
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def package(
     architecture = spec.handler.architecture
     options = {**architectures.options(architecture, transform.crop), **spec.handler.options}
     device = network.best_device()
-    with sources.importable(root), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
+    with sources.importable(root), _every_core(), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
         fitted = architectures.fit(architecture, options, checkpoint.float32())
         names = class_labels(root, spec.handler, found, fitted.classes)
         untouched = checkpoint.is_plain and fitted.unchanged
@@ -194,9 +195,16 @@ def _engine_here(
     for name in (name for name in members if "/" not in name):
         (folder / name).write_bytes(members[name])
     (folder / weights_file.name).symlink_to(weights_file.resolve())
+    return Classifier.open(folder, spec.name, archive.VERSION, spec.to_mapping(), device).why
+
+
+@contextmanager
+def _every_core() -> Iterator[None]:
+    """Compute with every core, whatever this process loaded before: the last digits of an answer depend on it."""
     threads = torch.get_num_threads()
+    torch.set_num_threads(cores.available())
     try:
-        return Classifier.open(folder, spec.name, archive.VERSION, spec.to_mapping(), device).why
+        yield
     finally:
         torch.set_num_threads(threads)
 

@@ -65,10 +65,10 @@ def fit(image: Image.Image, orientation: int, spec: InputSpec) -> npt.NDArray[np
     else:
         pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
         resized = interpolate(pixels[None], (height, width), mode=spec.interpolation, antialias=True)[0]
-        # Engines want pixels in order; put in order here, on the decoders' threads, it costs nobody a wait.
         kept = resized[:, top : top + spec.crop, left : left + spec.crop].permute(1, 2, 0)
         square = kept.contiguous().numpy()
-    return _turn(square, orientation)
+    # Engines want pixels in order; put in order here, on the decoders' threads, it costs nobody a wait.
+    return np.ascontiguousarray(_turn(square, orientation))
 
 
 def _reduced(
