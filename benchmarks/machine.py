@@ -22,6 +22,7 @@ _PACKAGES = (
     "torch",
     "torchvision",
     "pillow",
+    "simplejpeg",
     "numpy",
     "openvino",
     "nncf",
