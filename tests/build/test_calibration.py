@@ -14,11 +14,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import quick
+from torch import nn
 
 from visionserve.build import calibration, demo
-from visionserve.runtime import archive, golden
+from visionserve.runtime import archive, golden, images
 from visionserve.runtime.classifier import Classifier
+from visionserve.runtime.engines import openvino
 from visionserve.runtime.errors import CalibrationError, SpecError
+from visionserve.runtime.spec import InputSpec
 
 if TYPE_CHECKING:
     from visionserve.build.package import Packaged
@@ -132,6 +135,21 @@ def test_the_share_and_the_largest_change_are_of_all_pictures() -> None:
     calibration.require(report, 0.75)
     with pytest.raises(CalibrationError, match=r"75\.0%.*0\.7616; handler\.minAgreement is 99\.0%"):
         calibration.require(report, 0.99)
+
+
+def test_the_biases_of_convolutions_are_corrected() -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 8, 3)
+    network = nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)).eval()
+    spec = InputSpec(resize=32, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    graph = openvino.with_weights(openvino.convert(network, spec), network.state_dict())
+    pixels = [images.fit(golden.photograph(seed, 64, 48), spec) for seed in range(20)]
+    quantised = calibration.quantise(graph, pixels)
+    (found,) = (one for one in quantised.get_ops() if one.get_type_name() == "Convolution")
+    (added,) = (target.get_node() for target in found.output(0).get_target_inputs())
+    bias = torch.from_numpy(added.input_value(1).get_node().data.reshape(-1).copy())
+    assert convolution.bias is not None
+    assert 0 < (bias - convolution.bias.detach()).abs().max() < 0.1
 
 
 def test_nan_is_no_agreement() -> None:
