@@ -40,7 +40,8 @@ class Plan:
         seconds: The window of each turn.
         warm_up: Seconds of traffic before each window.
         starts: How often stock TorchServe and ours are started to time it.
-        agreement: How many photographs, and how many demo pictures of each class, the answers are compared on.
+        agreement: By model, how many photographs, and how many demo pictures of each class, the answers are
+            compared on.
     """
 
     loads: dict[str, list[tuple[str, int]]]
@@ -48,7 +49,7 @@ class Plan:
     seconds: float
     warm_up: float
     starts: int
-    agreement: tuple[int, int]
+    agreement: dict[str, tuple[int, int]]
 
     def workloads(self, model: str) -> list[Workload]:
         """The workloads of a model."""
@@ -61,7 +62,7 @@ FULL = Plan(
     seconds=3.0,
     warm_up=0.7,
     starts=3,
-    agreement=(500, 20),
+    agreement={RESNET50: (500, 20), VGG16: (200, 20)},
 )
 QUICK = Plan(
     {RESNET50: [_LOADS[0], _LOADS[-1], _LARGE]},
@@ -69,7 +70,7 @@ QUICK = Plan(
     seconds=1.0,
     warm_up=0.3,
     starts=1,
-    agreement=(50, 5),
+    agreement={RESNET50: (50, 5)},
 )
 
 

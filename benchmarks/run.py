@@ -80,10 +80,9 @@ class Run:
             self.save()
         for server in self._servers:
             self._entry(server.name, model).workers = server.tree.workers()
-        if model == plan.RESNET50:
-            self.say(f"{model}: comparing answers with torch fp32")
-            sets = agreement.sets(self.work / "pictures", *self.plan.agreement)
-            self.results.agreements += agreement.compare(model, reference, self._engines, sets)
+        self.say(f"{model}: comparing answers with torch fp32")
+        sets = agreement.sets(self.work / "pictures", *self.plan.agreement[model])
+        self.results.agreements += agreement.compare(model, reference, self._engines, sets)
         self.save()
 
     def _start(self, deployment: Deployment, stack: ExitStack) -> None:

@@ -83,7 +83,10 @@ def report(results: Results, chart: str) -> str:
         "## Answers compared with torch fp32",
         table(
             ["variant", "pictures", "same top-1"],
-            [[one.variant, one.pictures, f"{one.agreed} of {one.count}"] for one in results.agreements],
+            [
+                [f"{_MODELS[one.model]}, {one.variant}", one.pictures, f"{one.agreed} of {one.count}"]
+                for one in results.agreements
+            ],
         ),
     ]
     parts += ["## The load generator and the rest of the machine", _disturbance(results)]

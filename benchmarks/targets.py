@@ -85,7 +85,9 @@ def _added(variant: str, results: Results) -> Spread | None:
 
 def _agreement(variant: str, results: Results) -> Spread | None:
     """Percent of the pictures of every set together, with the worst and the best set."""
-    found = [one for one in results.agreements if one.variant == variant and one.count]
+    found = [
+        one for one in results.agreements if (one.model, one.variant) == (plan.RESNET50, variant) and one.count
+    ]
     if not found:
         return None
     shares = [100 * one.agreed / one.count for one in found]

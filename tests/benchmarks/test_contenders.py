@@ -22,7 +22,7 @@ SMALL = Plan(
     seconds=0.5,
     warm_up=0.2,
     starts=1,
-    agreement=(8, 1),
+    agreement={plan.RESNET50: (8, 1)},
 )
 
 
