@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from benchmarks.reference import Reference
 
-# What each variant says in the `handler` section of its YAML; the rest is models/demo's. Photographs that show none
-# of their classes are close calls to the demo networks, and VGG-16 in int8 decides more than a hundredth of those
-# otherwise: it is measured all the same, and its agreement stands beside it.
+# What each variant says in the `handler` section of its YAML; the rest is models/demo's. Photographs that show
+# none of their classes are close calls to the demo networks, and VGG-16 in int8 decides more than a hundredth of
+# those otherwise: it is measured all the same, and its agreement stands beside it.
 VARIANTS: dict[str, dict[str, object]] = {
     "fp32": {"precision": "fp32"},
     "auto": {"engine": "auto", "precision": "auto"},
