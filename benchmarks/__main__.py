@@ -32,7 +32,7 @@ console = Console(stderr=True)
 @app.command()
 def run(
     quick: Annotated[
-        bool, typer.Option(help="ResNet-50 only, two short rounds: seven minutes on two cores.")
+        bool, typer.Option(help="ResNet-50 only, two short rounds: five minutes on two cores.")
     ] = False,
     rounds: Annotated[int | None, typer.Option(help="How often every contender takes its turn.", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="How long each turn is measured.", min=0.2)] = None,

@@ -87,7 +87,8 @@ class Run:
 
     def _start(self, deployment: Deployment, stack: ExitStack) -> None:
         """Start every contender that can be, and stop it where it is; the others' entries say why not."""
-        self._servers = [server for server in plan.servers(deployment) if self._ready(server, deployment, stack)]
+        servers = [one for one in plan.servers(deployment) if one.name not in self.plan.left_out]
+        self._servers = [server for server in servers if self._ready(server, deployment, stack)]
         self._engines = {
             variant: engine
             for variant, engine in plan.engines(deployment).items()
