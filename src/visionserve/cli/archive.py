@@ -39,7 +39,6 @@ def archive(
         raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
     for name in names:
         source = catalog.find(root, name)
-        output.print(f"building {name}", highlight=False)
         built = package(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
         if make_rules:
             _write_make_rules(built.archive.path, built.inputs)
