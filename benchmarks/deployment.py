@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
     from benchmarks.reference import Reference
 
-# What each variant says in the `handler` section of its YAML; the rest is models/demo's. Photographs that show
-# none of their classes are close calls to the demo networks, and VGG-16 in int8 decides more than a hundredth of
-# those otherwise: it is measured all the same, and its agreement stands beside it.
+# What each variant says in the `handler` section of its YAML; the rest is models/demo's.
 VARIANTS: dict[str, dict[str, object]] = {
     "fp32": {"precision": "fp32"},
     "auto": {"engine": "auto", "precision": "auto"},
-    "int8": {"engine": "auto", "precision": "int8", "calibration": "calibration", "minAgreement": 0.9},
+    "int8": {"engine": "auto", "precision": "int8", "calibration": "calibration"},
 }
+# Photographs that show none of their classes are close calls to the demo networks, and VGG-16 in int8 decides some
+# in a hundred of those otherwise: it is measured all the same, and its agreement stands in the results.
+_LENIENT: dict[str, dict[str, object]] = {"demo-vgg16-int8": {"minAgreement": 0.9}}
 
 _PER_CLASS = 20
 _PHOTOGRAPHS = 160
@@ -68,7 +69,7 @@ class Deployment:
 
     def handler_settings(self, variant: str) -> dict[str, object]:
         """What a variant says in the `handler` section beyond models/demo's."""
-        return dict(VARIANTS[variant])
+        return VARIANTS[variant] | _LENIENT.get(self.variant_name(variant), {})
 
     def archive(self, variant: str) -> Path:
         """The variant's .mar, built if it is not there.
@@ -112,7 +113,7 @@ class Deployment:
 
     def _write_yaml(self, variant: str) -> Path:
         document: dict[str, Any] = yaml.safe_load(self.source.read_text(encoding="utf-8"))
-        document["handler"].update(VARIANTS[variant])
+        document["handler"].update(self.handler_settings(variant))
         models = self.root / catalog.MODELS
         labels = self._repository / str(document["handler"]["labels"])
         target = self.root / str(document["handler"]["labels"])

@@ -22,7 +22,6 @@ _PACKAGES = (
     "torch",
     "torchvision",
     "pillow",
-    "simplejpeg",
     "numpy",
     "openvino",
     "nncf",

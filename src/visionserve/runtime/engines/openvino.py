@@ -81,7 +81,6 @@ def library() -> Any:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # Python's way to bar an import
     import openvino
     import openvino.opset13
-    import openvino.passes
 
     return openvino
 
