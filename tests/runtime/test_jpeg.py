@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,19 @@ def photograph(seed: int, width: int, height: int, orientation: int = 1, mode: s
     buffer = io.BytesIO()
     golden.photograph(seed, width, height).convert(mode).save(buffer, "JPEG", quality=90, exif=exif)
     return bytearray(buffer.getvalue())
+
+
+def lossless(side: int) -> bytearray:
+    """A grey square as a lossless JPEG (ITU-T T.81, process 14): every difference 0, whose code is one 0 bit."""
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+    frame = struct.pack(">BHHB", 8, side, side, 3) + b"".join(bytes([part, 0x11, 0]) for part in (1, 2, 3))
+    codes = bytes([0, 1, *[0] * 15, 0])
+    scan = bytes([3, 1, 0, 2, 0, 3, 0, 1, 0, 0])
+    pieces = [b"\xff\xd8", segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"), segment(0xC3, frame), segment(0xC4, codes)]
+    return bytearray(b"".join([*pieces, segment(0xDA, scan), bytes(-(-3 * side * side // 8)), b"\xff\xd9"]))
 
 
 def fast(data: bytearray) -> npt.NDArray[np.int64]:
@@ -105,6 +119,19 @@ def test_a_photograph_cut_short_is_refused(size: tuple[int, int], kept: float) -
     data = photograph(3, *size)
     with pytest.raises(InvalidImage, match="damaged or cut short"):
         images.prepare(data[: int(len(data) * kept)], LIMIT, SPEC, exact=False)
+
+
+def test_a_lossless_jpeg_which_cannot_be_reduced_is_decoded_or_refused() -> None:
+    # libjpeg-turbo before 3.1.4 let callers who asked for a reduced one write past their buffers.
+    assert np.all(fast(lossless(300)) == 128)
+    assert np.all(images.prepare(lossless(3000), LIMIT, SPEC, exact=True)[0] == 128)
+    with pytest.raises(InvalidImage):
+        fast(lossless(3000))
+
+
+def test_a_jpeg_of_too_many_scans_is_refused_before_any_is_decoded() -> None:
+    with pytest.raises(InvalidImage, match="more than 64 scans"):
+        fast(photograph(5, 500, 375) + b"\xff\xda" * 64)
 
 
 @pytest.mark.parametrize(

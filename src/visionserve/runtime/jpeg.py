@@ -4,8 +4,7 @@ Two things differ from the exact way in `images`. torch's resampling does Pillow
 five times as fast: on photograph-like pictures a sample in a thousand differs, by 1 of 255. And a photograph at
 least twice `KEPT` times the size it is resized to is decoded at a half, a quarter or an eighth by the decoder's
 inverse cosine transform, which is a slightly different low-pass filter: 2.3 of 255 on average at most, where a
-decoder left to reduce to the very size strays by 3.8. (simplejpeg decodes into an array without Pillow's copies,
-in a fifth less time, but its libjpeg-turbo writes past its buffer when asked to reduce a lossless JPEG.)
+decoder left to reduce to the very size strays by 3.8.
 """
 
 from __future__ import annotations
