@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plan
 from benchmarks.targets import TARGETS
+from visionserve.runtime.spec import HandlerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from benchmarks.results import Entry, Results, Spread, Workload
 
+_AGREEMENT = HandlerSpec.min_agreement
 _MODELS = {plan.RESNET50: "ResNet-50", plan.VGG16: "VGG-16"}
 
 
@@ -27,6 +29,17 @@ def summary(results: Results, model: str = plan.RESNET50) -> str:
         cells = [_plain(results.rate(entry.name, load)) for load in loads]
         rows.append([entry.title, *cells, _latency(results, entry, loads)])
     return table(head, rows)
+
+
+def strays(results: Results) -> str:
+    """What agrees with torch in fp32 on less than a build asks of int8 by default; empty when nothing does."""
+    lines = [
+        f"{_MODELS[one.model]}, {one.variant}: fp32's class for {one.agreed} of {one.count} pictures of the set"
+        f" '{one.pictures}', which a build refuses unless told to take it."
+        for one in results.agreements
+        if one.variant == "int8" and one.agreed < _AGREEMENT * one.count
+    ]
+    return " ".join(lines)
 
 
 def setting(results: Results) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.benchmarks.runs import make_results
 
 from benchmarks import plan, tables
-from benchmarks.results import Workload
+from benchmarks.results import Agreement, Workload
 
 pytest.importorskip("matplotlib", reason="the benchmark group is not installed")
 from benchmarks import publish
@@ -46,6 +46,13 @@ def test_the_report_says_why_something_was_not_run_and_which_targets_were_missed
     assert "| ResNet-50, auto | photographs | 496 of 500 |" in report
     assert "| VGG-16, auto | photographs | 250 of 500 |" in report
     assert "Failed" not in report
+
+
+def test_int8_that_strays_further_than_a_build_allows_is_named() -> None:
+    results = make_results()
+    assert tables.strays(results) == ""
+    results.agreements.append(Agreement(plan.VGG16, "int8", "photographs", 200, 187))
+    assert tables.strays(results).startswith("VGG-16, int8: fp32's class for 187 of 200 pictures")
 
 
 def test_the_report_shows_wrong_answers_first() -> None:
