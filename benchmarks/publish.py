@@ -59,7 +59,7 @@ def _section(path: Path) -> str:
         _picture(path.stem, f"{FOLDER}/"),
         "Requests a second:",
         *(tables.summary(results, model) for model in models),
-        *filter(None, [tables.strays(results)]),
+        *filter(None, [tables.leniency(results)]),
         f"{tables.setting(results)} [All of it]({FOLDER}/{path.stem}.md), [raw]({FOLDER}/{path.name}).",
         "`make benchmark` measures all of it again on your machine.",
     ]

@@ -106,14 +106,11 @@ def quantise(graph: Any, pixels: Sequence[npt.NDArray[np.uint8]]) -> Any:
     # NNCF imports what compiles CUDA code, and that warns of machines without CUDA.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import nncf
-    from openvino import passes
 
     nncf.set_log_level(logging.ERROR)
-    # Weights that were filled in leave biases behind reshapes, where NNCF does not find them to correct.
-    folding = passes.Manager()
-    folding.register_pass(passes.ConstantFolding())
     try:
-        folding.run_passes(graph)
+        # Weights that were filled in leave biases behind reshapes, where NNCF does not find them to correct.
+        openvino.fold(graph)
         return nncf.quantize(graph, nncf.Dataset([picture[None] for picture in pixels]), subset_size=len(pixels))
     except Exception as error:  # NNCF raises whatever it stumbles over
         cause = (str(error).splitlines() or [type(error).__name__])[0]

@@ -171,7 +171,7 @@ def prepare(
         return fit(Image.fromarray(picture), spec), picture.shape[0] * picture.shape[1]
     with _readable(picture, max_pixels) as image:
         size = image.width * image.height
-        if not exact and jpeg.takes(image, spec):
+        if not exact and jpeg.takes(picture, image, spec):
             return jpeg.fit(image, _orientation(image), spec), size
         image.load()
         return fit(_rgb(_upright(image)), spec), size

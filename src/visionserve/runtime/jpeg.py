@@ -30,18 +30,21 @@ _MODES = {"RGB", "L"}
 _FILTERS = {"bilinear", "bicubic"}
 # The ratio of the sides from which resizing the whole picture would be mostly for what is cropped away.
 _ELONGATED = 8
+# ITU-T T.81, table B.1: the frame of a lossless picture, which the decoder cannot reduce, and the start of a scan.
+_LOSSLESS, _SCAN = b"\xff\xc3", b"\xff\xda"
 # EXIF orientations (2.32, tag 274) of pictures stored on their side.
 _ON_SIDE = {5, 6, 7, 8}
 
 
-def takes(image: Image.Image, spec: InputSpec) -> bool:
-    """Whether a picture, opened and not decoded, may go the fast way."""
+def takes(data: bytes | bytearray, image: Image.Image, spec: InputSpec) -> bool:
+    """Whether a picture, encoded and opened but not decoded, may go the fast way."""
     return (
         image.format == "JPEG"
         and image.mode in _MODES
         and spec.interpolation in _FILTERS
         and spec.crop <= spec.resize <= min(image.size)
         and max(image.size) <= _ELONGATED * min(image.size)
+        and data.find(_LOSSLESS, 0, data.find(_SCAN)) < 0
     )
 
 

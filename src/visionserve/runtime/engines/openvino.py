@@ -165,6 +165,16 @@ def with_weights(graph: Any, state_dict: Mapping[str, torch.Tensor]) -> Any:
     return graph
 
 
+def fold(graph: Any) -> None:
+    """Compute what depends on constants alone, in place."""
+    library()
+    from openvino import passes
+
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(graph)
+
+
 def serialise(graph: Any, file: str) -> dict[str, bytes]:
     """A graph as archive members, the same bytes for the same graph: `file` and its constants beside it."""
     _name(graph, [parameter.get_friendly_name() for parameter in graph.get_parameters()])
