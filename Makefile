@@ -95,7 +95,7 @@ clean: ## remove what was built and written, not the weights
 	rm -rf $(STORE)/*.mar $(STORE)/.*.d reports logs .visionserve .mypy_cache .ruff_cache .pytest_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("visionserve needs Python 3.10 or newer; make PYTHON=/path/to/python3" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("visionserve needs Python 3.11 or newer; make PYTHON=/path/to/python3" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import ensurepip' || { echo "this Python cannot make environments: apt-get install python3-venv, or make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip

@@ -35,7 +35,7 @@ def photograph(seed: int, width: int, height: int, orientation: int = 1, mode: s
     return bytearray(buffer.getvalue())
 
 
-def lossless(side: int) -> bytearray:
+def lossless(side: int, comment: bytes | None = None) -> bytearray:
     """A grey square as a lossless JPEG (ITU-T T.81, process 14): every difference 0, whose code is one 0 bit."""
 
     def segment(marker: int, content: bytes) -> bytes:
@@ -44,7 +44,8 @@ def lossless(side: int) -> bytearray:
     frame = struct.pack(">BHHB", 8, side, side, 3) + b"".join(bytes([part, 0x11, 0]) for part in (1, 2, 3))
     codes = bytes([0, 1, *[0] * 15, 0])
     scan = bytes([3, 1, 0, 2, 0, 3, 0, 1, 0, 0])
-    pieces = [b"\xff\xd8", segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"), segment(0xC3, frame), segment(0xC4, codes)]
+    first = [b"\xff\xd8"] if comment is None else [b"\xff\xd8", segment(0xFE, comment)]
+    pieces = [*first, segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"), segment(0xC3, frame), segment(0xC4, codes)]
     return bytearray(b"".join([*pieces, segment(0xDA, scan), bytes(-(-3 * side * side // 8)), b"\xff\xd9"]))
 
 
@@ -130,8 +131,25 @@ def test_a_lossless_jpeg_which_cannot_be_reduced_is_decoded(side: int) -> None:
     assert not jpeg.takes(data, Image.open(io.BytesIO(data)), SPEC)
 
 
+@pytest.mark.parametrize("comment", [b"\xff\xda", b"\xff\xd9", b"a\xff\xda\xff\xc0\xff\xd8b"])
+def test_a_lossless_jpeg_is_known_whatever_a_comment_before_it_pretends(comment: bytes) -> None:
+    data = lossless(3000, comment)
+    assert not jpeg.takes(data, Image.open(io.BytesIO(data)), SPEC)
+    assert np.all(fast(data) == 128)
+
+
+@pytest.mark.parametrize(("version", "safe"), [("10.4.0", False), ("12.3.0", False), ("13.0.0", True)])
+def test_a_decoder_that_could_be_made_to_corrupt_memory_is_not_trusted(
+    version: str, safe: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("PIL.__version__", version)
+    reason = jpeg.unsafe_decoder()
+    assert (reason is None) == safe
+    assert safe or f"Pillow {version} can corrupt memory" in str(reason)
+
+
 def test_a_decoder_that_is_asked_to_reduce_a_lossless_jpeg_refuses() -> None:
-    # libjpeg-turbo before 3.1.4 let callers write past their buffers; a marker can be hidden from `takes`.
+    # Older ones write past the end of the picture's memory; see `jpeg.unsafe_decoder`.
     with pytest.raises(OSError, match="broken data stream"):
         jpeg.fit(Image.open(io.BytesIO(lossless(3000))), 1, SPEC)
 

@@ -5,6 +5,7 @@ request -> payload -> images -> engine -> predictions
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import PIL
 import torch
 
 import visionserve
-from visionserve.runtime import archive, cores, golden, images, isolation, payload, predictions
+from visionserve.runtime import archive, cores, golden, images, isolation, jpeg, payload, predictions
 from visionserve.runtime.engines import Source, selection
 from visionserve.runtime.errors import (
     DeadlineExceeded,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
     from visionserve.runtime.engines import Engine
     from visionserve.runtime.request import Request
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,11 @@ class Classifier:
         self._spec = spec
         self._version = version
         self._input = transform
-        exact = {"exact": True, "fast": False, "auto": engine.precision == "fp32"}
-        self._exact = exact[spec.handler.decode]
+        exact = {"exact": True, "fast": False, "auto": engine.precision == "fp32"}[spec.handler.decode]
+        unsafe = None if exact else jpeg.unsafe_decoder()
+        if unsafe is not None:
+            logger.warning("JPEGs are decoded the exact way, which is slower: %s", unsafe)
+        self._exact = exact or unsafe is not None
         self._options = Options(top_k=spec.handler.top_k, response=spec.handler.response)
         self.engine = engine
         self.why = why

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL
 import torch
 from torch.nn.functional import interpolate
 
@@ -30,10 +31,23 @@ _MODES = {"RGB", "L"}
 _FILTERS = {"bilinear", "bicubic"}
 # The ratio of the sides from which resizing the whole picture would be mostly for what is cropped away.
 _ELONGATED = 8
-# ITU-T T.81, table B.1: the frame of a lossless picture, which the decoder cannot reduce, and the start of a scan.
-_LOSSLESS, _SCAN = b"\xff\xc3", b"\xff\xda"
+# ITU-T T.81, table B.1: the start of a lossless frame, which the decoder cannot reduce.
+_LOSSLESS = b"\xff\xc3"
+# The first Pillow that refuses to reduce a lossless JPEG. Pillow 10.4 to 12.3 write past the end of the picture's
+# memory instead.
+_SAFE_PILLOW = 13
 # EXIF orientations (2.32, tag 274) of pictures stored on their side.
 _ON_SIDE = {5, 6, 7, 8}
+
+
+def unsafe_decoder() -> str | None:
+    """Why the fast way must not be taken with this host's decoder, or None where it may.
+
+    `takes` keeps lossless JPEGs from it; a decoder that would corrupt memory if one got there is not used at all.
+    """
+    if int(PIL.__version__.partition(".")[0]) >= _SAFE_PILLOW:
+        return None
+    return f"Pillow {PIL.__version__} can corrupt memory when it reduces a JPEG: pip install 'pillow>={_SAFE_PILLOW}'"
 
 
 def takes(data: bytes | bytearray, image: Image.Image, spec: InputSpec) -> bool:
@@ -44,7 +58,9 @@ def takes(data: bytes | bytearray, image: Image.Image, spec: InputSpec) -> bool:
         and spec.interpolation in _FILTERS
         and spec.crop <= spec.resize <= min(image.size)
         and max(image.size) <= _ELONGATED * min(image.size)
-        and data.find(_LOSSLESS, 0, data.find(_SCAN)) < 0
+        # Searched for in the whole file, since a comment may hold the marker of anything. Pixels never do: in
+        # coded data 0xFF is followed by 0 or a restart marker (T.81, B.1.1.5).
+        and _LOSSLESS not in data
     )
 
 
