@@ -147,7 +147,11 @@ def test_a_network_that_tracing_cannot_follow_is_left_as_it_is() -> None:
 def test_auto_takes_openvino_and_says_so(archive: Path) -> None:
     described = opened(archive).description()
     assert (described["engine"], described["precision"]) == ("openvino", NATIVE)
-    assert described["why"].startswith(f"openvino in {NATIVE}, ")
+    fastest = "openvino in bf16, the fastest there is"
+    passed_over = (
+        f"openvino in fp32; passed over: openvino in bf16: cpu ({processor.description()}) has no native bf16"
+    )
+    assert described["why"].startswith(fastest if NATIVE == "bf16" else passed_over)
 
 
 def test_without_openvino_auto_takes_torch_and_says_why(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +176,20 @@ def test_a_processor_without_bf16_runs_fp32_and_refuses_pinned_bf16(
     assert opened(archive).description()["precision"] == "fp32"
     with pytest.raises(EngineError, match=r"openvino in bf16: .*no native bf16; eager in bf16: "):
         opened(archive, precision="bf16")
+
+
+@pytest.mark.parametrize(
+    ("limit", "native"),
+    [(None, True), ("AVX2", False), ("avx512_core_vnni", False), ("AVX512_CORE_BF16", True), ("DEFAULT", True)],
+)
+def test_bf16_is_native_where_the_processor_has_it_and_onednn_may_use_it(
+    limit: str | None, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "instructions", lambda: frozenset({"avx2", "avx512_bf16"}))
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if limit is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert (processor.native_bf16() is not None) == native
 
 
 @pytest.fixture(scope="module")

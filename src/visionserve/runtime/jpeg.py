@@ -47,7 +47,9 @@ def unsafe_decoder() -> str | None:
     """
     if int(PIL.__version__.partition(".")[0]) >= _SAFE_PILLOW:
         return None
-    return f"Pillow {PIL.__version__} can corrupt memory when it reduces a JPEG: pip install 'pillow>={_SAFE_PILLOW}'"
+    return (
+        f"Pillow {PIL.__version__} can corrupt memory when it reduces a JPEG: pip install 'pillow>={_SAFE_PILLOW}'"
+    )
 
 
 def takes(data: bytes | bytearray, image: Image.Image, spec: InputSpec) -> bool:
