@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +52,7 @@ def run(
         )
     for model in chosen.loads:
         _make_weights(model)
-    now, hardware = datetime.now(timezone.utc), machine.hardware()
+    now, hardware = datetime.now(UTC), machine.hardware()
     results = Results(
         {
             "date": now.strftime("%Y-%m-%d"),

@@ -12,8 +12,8 @@ _CPUINFO = Path("/proc/cpuinfo")
 # As Linux names them: x86's dot product and tile multiplication, then Arm's (FEAT_BF16).
 _BF16 = ("amx_bf16", "avx512_bf16", "bf16")
 
-# oneDNN's own limit (https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html): with one of these
-# it multiplies no bf16, whatever the processor could.
+# oneDNN's own limit; with one of these it multiplies no bf16, whatever the processor could
+# (https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html).
 _LIMIT = "ONEDNN_MAX_CPU_ISA"
 _WITHOUT_BF16 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"})
 

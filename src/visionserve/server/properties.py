@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import javaproperties
+
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -31,17 +33,21 @@ class Properties:
 
     @classmethod
     def read(cls, path: Path) -> Properties:
-        """Read a file as TorchServe's own launcher does: `key=value` lines, `#` for comments.
+        r"""Read a file as Java does, so that TorchServe is given what its author wrote.
+
+        A value may go on over lines that end in `\`. Bytes above 127 are ISO-8859-1, as
+        `java.util.Properties` has it.
 
         Raises:
             ServerError: The file cannot be read.
         """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            with path.open("rb") as file:
+                values = javaproperties.load(file)
         except OSError as error:
             raise ServerError(f"{path}: cannot be read: {error.strerror}") from error
-        pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
-        values = {key.strip(): value.strip() for key, value in pairs}
+        except javaproperties.InvalidUEscapeError as error:
+            raise ServerError(f"{path}: cannot be read: {error}; write a backslash as \\\\") from error
         return cls({**_ADDRESSES, **_GRPC_PORTS, **values})
 
     @property
@@ -86,7 +92,8 @@ class Properties:
 
     def write(self, path: Path) -> None:
         """Write a file that TorchServe reads."""
-        path.write_text("".join(f"{key}={value}\n" for key, value in self.values.items()), encoding="utf-8")
+        with path.open("wb") as file:
+            file.write(javaproperties.dumps(self.values, timestamp=None).encode("ascii"))
 
     @staticmethod
     def _require_free(key: str, port: int) -> None:
