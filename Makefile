@@ -71,10 +71,10 @@ test: $(INSTALLED) ## run the whole test suite, real TorchServe included
 	$(BIN)/python -m pytest
 
 test-forms: $(INSTALLED) ## every form of weights file x ResNet-50 and VGG-16, file to answer
-	$(BIN)/python -m pytest tests/build/test_forms.py -m "slow or not slow" --durations=0
+	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or not slow" --durations=0
 
 test-architectures: $(INSTALLED) ## every torchvision classifier from random weights to a proven archive, with times
-	$(BIN)/python -m pytest tests/build/test_architectures.py -m "slow or not slow" -k golden_pictures --verbose --durations=0
+	$(BIN)/python -m pytest tests/archiver/test_architectures.py -m "slow or not slow" -k golden_pictures --verbose --durations=0
 
 fuzz: $(INSTALLED) ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
 	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
@@ -114,7 +114,7 @@ $(STORE)/%.mar: models/%.yaml $(CARRIED) | $(INSTALLED)
 $(STORE)/demo-%.mar: models/demo/demo-%.yaml weights/demo-%.pth $(CARRIED) | $(INSTALLED)
 	@$(BIN)/visionserve archive --make-rules demo-$*
 
-weights/demo-%.pth: models/demo/demo-%.yaml src/visionserve/build/demo.py | $(INSTALLED)
+weights/demo-%.pth: models/demo/demo-%.yaml src/visionserve/archiver/demo.py | $(INSTALLED)
 	@$(BIN)/visionserve weights demo-$*
 
 .SECONDARY:

@@ -17,7 +17,8 @@ from rich.console import Console
 from benchmarks import machine, plan, publish
 from benchmarks.results import Results
 from benchmarks.run import Run
-from visionserve.build import catalog, demo, weights
+from visionserve.archiver import catalog, demo
+from visionserve.archiver.weights import lookup
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -110,7 +111,7 @@ def _publish(path: Path) -> None:
 
 def _make_weights(model: str) -> None:
     spec = catalog.read(catalog.find(_ROOT, model))
-    target = _ROOT / weights.file_name(spec.handler)
+    target = _ROOT / lookup.file_name(spec.handler)
     if not target.exists():
         demo.make(spec.handler, target)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.results import Agreement
-from visionserve.build import demo
-from visionserve.runtime import golden
+from visionserve.archiver import demo
+from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

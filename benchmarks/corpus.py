@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from visionserve.build.demo import HUES
-from visionserve.runtime import golden
+from visionserve.archiver.demo import HUES
+from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmarks.contenders import NotRun
-from visionserve.build import catalog, demo, package
-from visionserve.runtime import golden
+from visionserve.archiver import builder, catalog, demo
 from visionserve.runtime.errors import VisionserveError
+from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,13 +101,13 @@ class Deployment:
     def _archive(self, variant: str) -> Path:
         source = self._write_yaml(variant)
         spec = catalog.read(source)
-        mar = self.root / package.STORE / f"{spec.name}.mar"
+        mar = self.root / builder.STORE / f"{spec.name}.mar"
         key, key_file = self._digest(source), mar.with_suffix(".key")
         if mar.exists() and key_file.exists() and key_file.read_text(encoding="utf-8") == key:
             return mar
         shutil.rmtree(mar.with_suffix(""), ignore_errors=True)
         key_file.unlink(missing_ok=True)
-        package.package(self.root, spec, source)
+        builder.build(self.root, spec, source)
         key_file.write_text(key, encoding="utf-8")
         return mar
 
@@ -128,8 +128,8 @@ class Deployment:
     def _digest(self, source: Path) -> str:
         """Of everything that decides what the archive holds: our code, the YAML, the weights."""
         digest = hashlib.sha256()
-        build = Path(package.__file__).parent
-        code = [self._repository / package.HANDLER, *build.glob("*.py"), *package.runtime_files().values()]
+        folder = Path(builder.__file__).parent
+        code = [self._repository / builder.HANDLER, *folder.rglob("*.py"), *builder.runtime_files().values()]
         for path in (*sorted(code), source, Path(__file__)):
             digest.update(path.read_bytes())
         status = self.weights.stat()

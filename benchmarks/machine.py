@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from visionserve.runtime import cores
+from visionserve.runtime.machine import cores
 from visionserve.server import java
 
 # Instruction sets that decide how fast a network runs on a CPU.

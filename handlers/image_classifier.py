@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from visionserve.runtime import cores, responses
 from visionserve.runtime.classifier import Classifier, Outcome, Prepared
 from visionserve.runtime.errors import ModelFailure, RequestError
-from visionserve.runtime.request import Request
+from visionserve.runtime.machine import cores
+from visionserve.runtime.wire import responses
+from visionserve.runtime.wire.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from visionserve.runtime.responses import Described
+    from visionserve.runtime.wire.responses import Described
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

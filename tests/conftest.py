@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from visionserve.build import catalog, demo, package
+from visionserve.archiver import builder, catalog, demo
 
 if TYPE_CHECKING:
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 REPOSITORY = Path(__file__).parents[1]
 # The engine that is everywhere and answers as torch does; tests of the others name theirs.
@@ -60,10 +60,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, demo_weights: Path) -> Pat
 
 
 @pytest.fixture(scope="session")
-def demo_archives(project: Path) -> dict[str, Packaged]:
+def demo_archives(project: Path) -> dict[str, Built]:
     """The archive of each demo model, built in the project."""
     built = {}
     for name in DEMO_MODELS:
         source = catalog.find(project, name)
-        built[name] = package.package(project, catalog.read(source), source)
+        built[name] = builder.build(project, catalog.read(source), source)
     return built

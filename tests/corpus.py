@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from visionserve.build import demo
-from visionserve.runtime import formats
+from visionserve.archiver import demo
+from visionserve.runtime.pictures import formats
 
 MAX_PIXELS = 1_000_000
 

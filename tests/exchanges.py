@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests import corpus
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ from rich.progress import track
 from rich.table import Table
 from tests import corpus, docs, quick
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 from visionserve.client import Client
 from visionserve.server import health
 from visionserve.server.launcher import TorchServe

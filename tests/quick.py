@@ -13,10 +13,10 @@ from PIL import Image
 from torchvision.transforms import functional as F  # noqa: N812
 from torchvision.transforms.functional import InterpolationMode
 
-from visionserve.build import catalog, demo, package
+from visionserve.archiver import builder, catalog, demo
 
 if TYPE_CHECKING:
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 SIZE = 64
 LABELS = tuple(demo.HUES)
@@ -72,7 +72,7 @@ def build(
     engine: str = "eager",
     precision: str = "fp32",
     more: str = "",
-) -> Packaged:
+) -> Built:
     """The model's archive in a project's folder; `more` are further lines of its YAML's handler."""
     weights = project / "weights" / "quick.pth"
     if not weights.exists():
@@ -80,7 +80,7 @@ def build(
     source = project / "models" / "demo" / f"{name}.yaml"
     text = _YAML.format(size=SIZE, max_pixels=max_pixels, engine=engine, precision=precision, more=more)
     source.write_text(text)
-    return package.package(project, catalog.read(source), source)
+    return builder.build(project, catalog.read(source), source)
 
 
 class Offline:

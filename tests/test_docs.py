@@ -6,8 +6,9 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests import docs
 
-from visionserve.runtime import errors, formats
+from visionserve.runtime import errors
 from visionserve.runtime.errors import RequestError
+from visionserve.runtime.pictures import formats
 from visionserve.runtime.spec import HandlerSpec
 
 

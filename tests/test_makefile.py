@@ -14,13 +14,13 @@ from tests.conftest import REPOSITORY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 TARGET = "model_store/demo-resnet50.mar"
 
 
 @pytest.fixture(scope="module")
-def checkout(project: Path, demo_archives: dict[str, Packaged], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(project: Path, demo_archives: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's Makefile over files that may be touched, and an environment that is already there."""
     root = tmp_path_factory.mktemp("checkout")
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):

@@ -156,7 +156,7 @@ def _labels(classifier: Classifier, pictures: Sequence[bytes]) -> list[str]:
 
 
 def _any_picture() -> bytes:
-    from visionserve.runtime import golden
+    from visionserve.runtime.proof import golden
 
     return golden.pictures()[0].data
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 COMMAND = [sys.executable, "-m", "visionserve"]
 
@@ -86,7 +86,7 @@ def test_the_help_lists_every_verb(empty: Path) -> None:
 
 @pytest.fixture(scope="module")
 def serving(
-    tmp_path_factory: pytest.TempPathFactory, project: Path, demo_archives: dict[str, Packaged]
+    tmp_path_factory: pytest.TempPathFactory, project: Path, demo_archives: dict[str, Built]
 ) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     """A project whose server `visionserve serve` runs, ready."""
     root = tmp_path_factory.mktemp("serving")
@@ -151,7 +151,7 @@ def test_a_damaged_archive_is_one_line(content: bytes | None, message: str, tmp_
 
 
 def test_a_server_that_outlived_its_supervisor_is_found_and_stopped(
-    tmp_path: Path, project: Path, demo_archives: dict[str, Packaged]
+    tmp_path: Path, project: Path, demo_archives: dict[str, Built]
 ) -> None:
     (tmp_path / "model_store").symlink_to(project / "model_store")
     Properties.read(project / "config.properties").on_free_ports().write(tmp_path / "config.properties")

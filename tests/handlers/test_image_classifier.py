@@ -17,7 +17,7 @@ from tests import corpus, quick
 from tests.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, Answers, Part, Sent, items
 from tests.wire import Got, Worker, decoding
 
-from visionserve.runtime import device
+from visionserve.runtime.machine import device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ def test_a_deadline_that_passes_while_neighbours_decode_is_not_run(
 ) -> None:
     now = time.time()
     moments = iter([now, now, now, now + 100])  # at the start, before each of two pictures, before the network
-    monkeypatch.setattr("visionserve.runtime.options.time", SimpleNamespace(time=lambda: next(moments)))
+    monkeypatch.setattr("visionserve.runtime.wire.options.time", SimpleNamespace(time=lambda: next(moments)))
     deadline = str(int(now * 1000) + 50_000)
     headers = {**Sent.multipart().headers, "X-Request-Deadline-Ms": deadline}
     late, other = worker.ask([Sent(Sent.multipart(a=JPEG, b=JPEG).parts, headers), Sent.body(JPEG)])

@@ -13,7 +13,7 @@ from visionserve.load.errors import LoadError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 MODEL = "demo-resnet50"
 
@@ -23,7 +23,7 @@ def learned(model: str, data: bytes) -> str:
 
 
 @pytest.fixture
-def archives(demo_archives: dict[str, Packaged]) -> dict[str, Path]:
+def archives(demo_archives: dict[str, Built]) -> dict[str, Path]:
     return {name: built.archive.path for name, built in demo_archives.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from visionserve.runtime import cores
+from visionserve.runtime.machine import cores
 from visionserve.server import java
 
 

@@ -10,10 +10,10 @@ import torch
 import torchvision
 import yaml
 from tests import quick
-from tests.build.conftest import FORMS
+from tests.archiver.conftest import FORMS
 from tests.conftest import EXACT
 
-from visionserve.build import catalog, package
+from visionserve.archiver import builder, catalog
 from visionserve.client import Client
 from visionserve.server import health
 from visionserve.server.launcher import TorchServe
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 # ResNet-50 again, waiting long enough for a batch to fill: requests sent together are answered together.
 BATCHING_MODEL = "demo-batching"
@@ -31,11 +31,11 @@ CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "To
 
 
 @pytest.fixture(scope="session")
-def batching_archive(project: Path, demo_archives: dict[str, Packaged]) -> Path:
+def batching_archive(project: Path, demo_archives: dict[str, Built]) -> Path:
     text = (project / "models" / "demo" / "demo-resnet50.yaml").read_text()
     source = project / "models" / "demo" / f"{BATCHING_MODEL}.yaml"
     source.write_text(text.replace("maxBatchDelay: 1", "maxBatchDelay: 1000"))
-    return package.package(project, catalog.read(source), source).archive.path
+    return builder.build(project, catalog.read(source), source).archive.path
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def checkpoint_archives(project: Path, demo_weights: Path) -> dict[str, Path]:
         }
         source.write_text(yaml.safe_dump({"handler": handler}))
         spec = catalog.read(source)
-        archives[name] = package.package(project, spec, source, trust_pickle=form.trust).archive.path
+        archives[name] = builder.build(project, spec, source, trust_pickle=form.trust).archive.path
         file.unlink()
     return archives
 
@@ -67,7 +67,7 @@ def checkpoint_archives(project: Path, demo_weights: Path) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def server(
     project: Path,
-    demo_archives: dict[str, Packaged],
+    demo_archives: dict[str, Built],
     batching_archive: Path,
     checkpoint_archives: dict[str, Path],
 ) -> Iterator[TorchServe]:

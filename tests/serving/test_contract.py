@@ -19,7 +19,7 @@ from tests import corpus, docs
 from tests.exchanges import BAD, GOOD, JPEG, Answers, items
 from tests.serving.conftest import BATCHING_MODEL
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 
 if TYPE_CHECKING:
     from pathlib import Path

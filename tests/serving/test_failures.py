@@ -19,7 +19,7 @@ from visionserve.server.properties import Properties
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def with_member(mar: Path, target: Path, member: str, data: bytes) -> Path:
 
 
 def test_other_weights_than_the_golden_answers_were_made_with_never_become_ready(
-    demo_archives: dict[str, Packaged], properties: Properties, tmp_path: Path
+    demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
     mar = demo_archives["demo-resnet50"].archive.path
     with zipfile.ZipFile(mar) as file:
@@ -56,7 +56,7 @@ def test_other_weights_than_the_golden_answers_were_made_with_never_become_ready
 
 
 def test_a_handler_that_cannot_be_imported_is_named(
-    demo_archives: dict[str, Packaged], properties: Properties, tmp_path: Path
+    demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
     mar = demo_archives["demo-resnet50"].archive.path
     broken = with_member(
@@ -70,7 +70,7 @@ def test_a_handler_that_cannot_be_imported_is_named(
 
 
 def test_a_port_in_use_is_named_before_anything_starts(
-    demo_archives: dict[str, Packaged], properties: Properties, tmp_path: Path
+    demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -82,7 +82,7 @@ def test_a_port_in_use_is_named_before_anything_starts(
 
 
 def test_a_server_that_cannot_start_java_says_what_java_said(
-    demo_archives: dict[str, Packaged], properties: Properties, tmp_path: Path
+    demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
     wrong = properties.replace(vmargs="-XX:NoSuchFlag")
     with (

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 from visionserve.client import Client, Refused, Unreachable
 from visionserve.runtime import archive
 from visionserve.server import java
@@ -27,14 +27,14 @@ from visionserve.server.properties import Properties
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from visionserve.build.package import Packaged
+    from visionserve.archiver.builder import Built
 
 SCRIPTS = Path(sys.executable).parent
 DEADLINE = 120.0
 
 
 @pytest.fixture(scope="module")
-def archivers_mar(demo_archives: dict[str, Packaged], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archivers_mar(demo_archives: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The members of our archive, packed again by torch-model-archiver."""
     folder = tmp_path_factory.mktemp("archiver")
     extra = folder / "extra"
@@ -63,7 +63,7 @@ def archivers_mar(demo_archives: dict[str, Packaged], tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="module")
-def client(demo_archives: dict[str, Packaged], archivers_mar: Path, project: Path) -> Iterator[Client]:
+def client(demo_archives: dict[str, Built], archivers_mar: Path, project: Path) -> Iterator[Client]:
     """A client of `torchserve --start` serving our archive and the archiver's, with TorchServe's defaults."""
     ports = Properties.read(project / "config.properties").on_free_ports()
     store = archivers_mar.parent
@@ -134,7 +134,7 @@ def test_json_has_the_same_contract_where_torchserve_parses_it_first(client: Cli
     assert typed.json() == answer
 
 
-def test_the_manifests_agree(demo_archives: dict[str, Packaged], archivers_mar: Path) -> None:
+def test_the_manifests_agree(demo_archives: dict[str, Built], archivers_mar: Path) -> None:
     def manifest(mar: Path) -> dict[str, object]:
         with zipfile.ZipFile(mar) as file:
             document: dict[str, object] = json.loads(file.read(archive.MANIFEST_FILE))

@@ -14,7 +14,7 @@ import torchvision
 from PIL import Image
 from tests.serving.conftest import BATCHING_MODEL
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 from visionserve.client import Client, Refused
 
 if TYPE_CHECKING:

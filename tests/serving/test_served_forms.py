@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.serving.conftest import CHECKPOINT_FORMS
 
-from visionserve.build import demo
+from visionserve.archiver import demo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,15 +31,14 @@ def archive(
     root: Root = Path(),
 ) -> None:
     """Turn local weights into model_store/NAME.mar, proven on golden pictures."""
-    from visionserve.build import catalog
-    from visionserve.build.package import package
+    from visionserve.archiver import builder, catalog
 
     names = models or catalog.names(root)
     if weights is not None and len(names) != 1:
         raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
     for name in names:
         source = catalog.find(root, name)
-        built = package(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
+        built = builder.build(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
         if make_rules:
             _write_make_rules(built.archive.path, built.inputs)
         picture, label, probability = built.golden

@@ -25,7 +25,7 @@ def demo(
     root: Root = Path(),
 ) -> None:
     """Make demo weights, build their archive, serve it, and classify a picture of each colour over REST."""
-    from visionserve.build import demo as pictures
+    from visionserve.archiver import demo as pictures
     from visionserve.client import Client
     from visionserve.server import health, launcher, properties, store
 

@@ -35,24 +35,25 @@ def fetch(
     root: Root = Path(),
 ) -> None:
     """Get the weights of models: torchvision's are downloaded, a demo model's are made here."""
-    from visionserve.build import catalog, demo, download, weights
+    from visionserve.archiver import catalog, demo
+    from visionserve.archiver.weights import download, lookup
 
     for name in models or catalog.names(root):
         source = catalog.find(root, name)
         spec = catalog.read(source)
         if catalog.is_demo(root, source):
-            target = root / weights.file_name(spec.handler)
+            target = root / lookup.file_name(spec.handler)
             accuracy = demo.make(spec.handler, target)
             output.print(f"{target}: {accuracy:.1%} of {demo.HELD_OUT} held-out pictures right")
             continue
-        if not weights.names_entry(spec.handler) or weights.are_here(root, name, spec.handler):
-            found = weights.find(root, name, spec.handler)
+        if not lookup.names_entry(spec.handler) or lookup.are_here(root, name, spec.handler):
+            found = lookup.find(root, name, spec.handler)
             output.print(f"{found.path}: SHA-256 {found.sha256}", soft_wrap=True)
             continue
-        target = root / weights.FOLDER / weights.file_name(spec.handler)
+        target = root / lookup.FOLDER / lookup.file_name(spec.handler)
         if not target.exists():
-            download.download(weights.entry(spec.handler).url, target)
-        output.print(f"{target}: SHA-256 {weights.verify(target, spec.handler.sha256)}", soft_wrap=True)
+            download.download(lookup.entry(spec.handler).url, target)
+        output.print(f"{target}: SHA-256 {lookup.verify(target, spec.handler.sha256)}", soft_wrap=True)
 
 
 def inspect(
@@ -62,7 +63,7 @@ def inspect(
     as_json: _Json = False,
 ) -> None:
     """Say what a weights file is: format, tensors, parameters, digest, and the architectures it fits."""
-    from visionserve.build import inspection
+    from visionserve.archiver.weights import inspection
 
     with errors.status(f"reading {file}"):
         found = inspection.inspect(file, key, trust_pickle=trust_pickle)
@@ -100,7 +101,7 @@ def summary(
     root: Root = Path(),
 ) -> None:
     """Print the layer table of a network: names, output shapes, parameters, multiply-adds."""
-    from visionserve.build.summary import summarize
+    from visionserve.archiver.summary import summarize
 
     found = summarize(root, model, _size(size), weights, trust_pickle=trust_pickle)
     if as_json:
@@ -139,13 +140,13 @@ def convert(
     trust_pickle: TrustPickle = False,
 ) -> None:
     """Write a clean state dict with the same tensors, bit for bit."""
-    from visionserve.build import checkpoints, conversion, weights
+    from visionserve.archiver.weights import checkpoints, conversion, lookup
 
-    weights.verify(source)
+    lookup.verify(source)
     checkpoint = checkpoints.read(source, key, trust_pickle=trust_pickle)
     written = conversion.write(checkpoint.state_dict, target, digest_in_name=digest)
     output.print(f"{source}: {checkpoint.describe()}", soft_wrap=True, highlight=False, markup=False)
-    output.print(f"{written}: SHA-256 {weights.digest(written)}", soft_wrap=True, highlight=False, markup=False)
+    output.print(f"{written}: SHA-256 {lookup.digest(written)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _size(text: str | None) -> tuple[int, int, int] | None:

@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from visionserve.load.errors import LoadError
-from visionserve.runtime import archive, golden
+from visionserve.runtime import archive
+from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from visionserve.runtime import golden
+from visionserve.runtime.proof import golden
 
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
 CONFIG_FILE = "model-config.yaml"

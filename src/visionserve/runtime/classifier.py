@@ -16,17 +16,16 @@ import PIL
 import torch
 
 import visionserve
-from visionserve.runtime import archive, cores, golden, images, isolation, jpeg, payload, predictions
-from visionserve.runtime.engines import Source, selection
-from visionserve.runtime.errors import (
-    DeadlineExceeded,
-    ExplanationUnsupported,
-    RequestError,
-    SpecError,
-)
-from visionserve.runtime.options import Options
-from visionserve.runtime.responses import Answered, Described
+from visionserve.runtime import archive, predictions
+from visionserve.runtime.engines import Source, isolation, selection
+from visionserve.runtime.errors import DeadlineExceeded, ExplanationUnsupported, RequestError, SpecError
+from visionserve.runtime.machine import cores
+from visionserve.runtime.pictures import decode, jpeg
+from visionserve.runtime.proof import golden
 from visionserve.runtime.spec import ModelSpec
+from visionserve.runtime.wire import payload
+from visionserve.runtime.wire.options import Options
+from visionserve.runtime.wire.responses import Answered, Described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from visionserve.runtime.engines import Engine
-    from visionserve.runtime.request import Request
+    from visionserve.runtime.wire.request import Request
 
 
 logger = logging.getLogger(__name__)
@@ -147,7 +146,7 @@ class Classifier:
         left = self._spec.handler.max_pixels
         for picture in parsed.pictures:
             options.require_time()
-            pixels, size = images.prepare(picture, left, self._input, exact=self._exact)
+            pixels, size = decode.prepare(picture, left, self._input, exact=self._exact)
             left -= size
             yield pixels
 
@@ -224,7 +223,7 @@ class Classifier:
         return self._fitted(data, exact=self._exact)
 
     def _fitted(self, data: bytes | bytearray, *, exact: bool) -> npt.NDArray[np.uint8]:
-        return images.prepare(data, self._spec.handler.max_pixels, self._input, exact=exact)[0]
+        return decode.prepare(data, self._spec.handler.max_pixels, self._input, exact=exact)[0]
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
         """Run the network on any number of pictures, in batches no larger than the model's batch size.
@@ -233,7 +232,7 @@ class Classifier:
             float32 `[N, classes]` on the CPU.
         """
         size = self._spec.batch_size
-        batches = [images.stack(pixels[start : start + size]) for start in range(0, len(pixels), size)]
+        batches = [decode.stack(pixels[start : start + size]) for start in range(0, len(pixels), size)]
         return torch.cat([self.engine.logits(batch) for batch in batches])
 
     def golden_probabilities(self) -> torch.Tensor:

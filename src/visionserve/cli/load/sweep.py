@@ -123,8 +123,7 @@ def _served(
     root: Path, model: str, values: Mapping[str, Any], sending: session.Sending, folder: Path
 ) -> Iterator[Session]:
     """A server of the model with other settings: its archive is built aside, proven, served and made ready."""
-    from visionserve.build import catalog
-    from visionserve.build.package import HANDLER, package
+    from visionserve.archiver import builder, catalog
     from visionserve.client import Client
     from visionserve.runtime.spec import ModelSpec
     from visionserve.server import health, launcher, properties
@@ -140,7 +139,7 @@ def _served(
         scratch = Path(aside)
         for name in (HANDLER.parent.name, "weights", "models"):
             (scratch / name).symlink_to((root / name).resolve())
-        built = package(scratch, spec, source)
+        built = builder.build(scratch, spec, source)
         settings = properties.Properties.read(root / properties.FILE).on_free_ports()
         archives = {model: built.archive.path}
         with launcher.TorchServe(archives, settings, scratch / "logs") as server:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from visionserve.runtime import processor
 from visionserve.runtime.engines.pixels import FromPixels
 from visionserve.runtime.errors import EngineError
+from visionserve.runtime.machine import processor
 
 if TYPE_CHECKING:
     from torch import nn

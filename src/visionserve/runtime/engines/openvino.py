@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from visionserve.runtime import processor
 from visionserve.runtime.engines.pixels import FromPixels
 from visionserve.runtime.errors import EngineError
+from visionserve.runtime.machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from visionserve.runtime import processor
 from visionserve.runtime.engines import compiled, eager, openvino
 from visionserve.runtime.errors import EngineError, GoldenError, SpecError, WeightsError
+from visionserve.runtime.machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,114 @@
+"""The .mar format: a zip with a manifest, written so that the same inputs give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visionserve.archiver.weights import lookup
+from visionserve.runtime.archive import CONFIG_FILE, MANIFEST_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from visionserve.archiver.weights.lookup import Found
+
+HANDLER_FILE = "visionserve_image_classifier.py"
+VERSION = "1.0"
+
+# The release of torch-model-archiver whose manifest this is.
+_ARCHIVER_VERSION = "0.12.0"
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_REGULAR_FILE = 0o100644
+_ZIP64_FROM = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Written:
+    """An archive on disk.
+
+    Attributes:
+        path: The file.
+        size: Its bytes.
+        sha256: Its digest, in hexadecimal.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+
+
+def manifest(name: str, weights_file: str, digests: Mapping[str, str]) -> dict[str, Any]:
+    """What TorchServe reads to load the model, and the SHA-256 of every other member.
+
+    The keys are those of torch-model-archiver's manifest, without `createdOn`, which would differ each time.
+    """
+    return {
+        "runtime": "python",
+        "model": {
+            "modelName": name,
+            "serializedFile": weights_file,
+            "handler": HANDLER_FILE,
+            "modelVersion": VERSION,
+            "configFile": CONFIG_FILE,
+        },
+        "archiverVersion": _ARCHIVER_VERSION,
+        "sha256": dict(sorted(digests.items())),
+    }
+
+
+def write(path: Path, name: str, weights_file: Found, members: Mapping[str, bytes]) -> Written:
+    """Write an archive whole or not at all.
+
+    Members are sorted, stored uncompressed (weights do not compress, and loading is faster), and carry fixed
+    times and modes.
+
+    Args:
+        path: The .mar to make or replace.
+        name: The model's name.
+        weights_file: The weights, copied untouched under their own file name.
+        members: Every other member by name.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
+    weights_name = weights_file.path.name
+    digests = {member: hashlib.sha256(data).hexdigest() for member, data in members.items()}
+    document = manifest(name, weights_name, {**digests, weights_name: weights_file.sha256})
+    contents = {**members, MANIFEST_FILE: json.dumps(document, indent=2).encode()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{name}.", suffix=".mar")
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for member in sorted([*contents, weights_name]):
+                if member == weights_name:
+                    _copy(archive, member, weights_file.path)
+                else:
+                    archive.writestr(_entry(member), contents[member])
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return Written(path, path.stat().st_size, lookup.digest(path))
+
+
+def _entry(member: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(member, _ZIP_EPOCH)
+    info.create_system = 3  # Unix, wherever it is built
+    info.external_attr = _REGULAR_FILE << 16
+    return info
+
+
+def _copy(archive: zipfile.ZipFile, member: str, path: Path) -> None:
+    large = path.stat().st_size > _ZIP64_FROM
+    with path.open("rb") as source, archive.open(_entry(member), "w", force_zip64=large) as target:
+        shutil.copyfileobj(source, target, 1 << 20)

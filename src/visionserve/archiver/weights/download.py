@@ -1,0 +1,81 @@
+"""Downloads that are whole or not there: resumed where they broke off, verified, then renamed into place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from visionserve.archiver.weights import lookup
+from visionserve.runtime.errors import WeightsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TIMEOUT = 30.0  # seconds without a byte
+_CHUNK = 1 << 16  # bytes; what is left of a chunk is lost when the connection breaks
+
+
+def download(url: str, destination: Path) -> str:
+    """Fetch `url` to `destination`, whose name may end in digits of its SHA-256, and return the digest.
+
+    What arrived before a broken connection stays beside it as `.part` and is continued by the next call.
+
+    Raises:
+        WeightsError: The server cannot be reached, the file did not arrive whole, or its digest is wrong; then
+            `destination` does not exist.
+    """
+    part = destination.with_name(destination.name + ".part")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _fetch(url, part)
+    except (requests.RequestException, OSError) as error:
+        raise WeightsError(
+            f"{destination.name} could not be downloaded ({_cause(error)}); on a machine without network, get"
+            f" {url} elsewhere and put it at {destination}{_digest_note(destination)}"
+        ) from error
+    sha256 = lookup.digest(part)
+    wanted = lookup.digest_in_name(destination) or ""
+    if not sha256.startswith(wanted):
+        part.unlink()
+        raise WeightsError(f"{url} arrived with SHA-256 {sha256}, expected {wanted}...; nothing was kept")
+    part.replace(destination)
+    return sha256
+
+
+def _fetch(url: str, part: Path) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # all of it is here already; the digest decides
+        response.raise_for_status()
+        resumed = response.status_code == requests.codes.partial_content
+        length = response.headers.get("Content-Length")
+        start = have if resumed else 0
+        total = start + int(length) if length else None
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with (
+            Progress(*columns, console=Console(stderr=True)) as progress,
+            part.open("ab" if resumed else "wb") as file,
+        ):
+            task = progress.add_task(part.stem, total=total, completed=start)
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+            size = file.tell()
+    if total is not None and size != total:
+        raise OSError(f"{size} of {total} bytes arrived; run the command again to continue")
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, requests.ConnectionError):
+        return "no connection, or it broke off"
+    return " ".join(str(error).split())
+
+
+def _digest_note(destination: Path) -> str:
+    digest = lookup.digest_in_name(destination)
+    return f" (SHA-256 {digest}...)" if digest else ""

@@ -1,0 +1,215 @@
+r"""Encoded pictures to RGB pixels at the network's input size.
+
+bytes -> open (format, size limit) -> decode -> upright -> RGB -> resize -> central crop -> uint8 [H, W, 3]
+                                   \-> jpeg: the same in one step, for plain photographs -/
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image
+
+from visionserve.runtime.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
+from visionserve.runtime.pictures import formats, jpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from visionserve.runtime.spec import InputSpec
+
+# Ours is stricter and is checked before anything is decoded; Pillow's would only warn.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of metadata that clients sent, which is no news to whoever reads the server's log.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+# A progressive JPEG costs a pass over all its pixels per scan, and an empty scan is 75 bytes: 0.7 ns a pixel and
+# scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
+_MAX_SCANS = 64
+_START_OF_SCAN = re.compile(rb"\xff\xda")
+
+# As Pillow names them. libtiff logs a line for every row of a damaged fax, so faxes could flood the server's log.
+_TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
+
+# Sides' ratio from which only the middle of a picture is resized, and the ratio that is left.
+_ELONGATED = 100
+_KEPT = 10
+
+# What has one meaning in 8 bits. Samples of 32 bits have no known range, and Lab is not for showing.
+_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
+
+# EXIF 2.32, tag 274: what turns the stored picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes | bytearray, max_pixels: int) -> Image.Image:
+    """Decode the first frame of a picture to RGB, turned upright as its EXIF orientation says.
+
+    Transparency is dropped, as `Image.convert("RGB")` and hence torchvision's own data loaders do; 16 bits are
+    reduced to their upper 8; CMYK is read as Adobe writes it; colour profiles are not applied.
+
+    Args:
+        data: The encoded picture, in one of `formats.DECODERS`.
+        max_pixels: The most pixels it may have, read from its header before any of them is decoded.
+
+    Raises:
+        UnsupportedFormat: It is a file of another kind that we know.
+        InvalidImage: It is not a picture in one of those formats, or it is damaged.
+        ImageTooLarge: It has more than `max_pixels`.
+    """
+    with _readable(data, max_pixels) as image:
+        image.load()
+        return _rgb(_upright(image))
+
+
+@contextmanager
+def _readable(data: bytes | bytearray, max_pixels: int) -> Iterator[Image.Image]:
+    """An opened picture that is worth decoding; whatever goes wrong while decoding is the picture's fault."""
+    try:
+        with _open(data) as image:
+            _require_affordable(image, data, max_pixels)
+            yield image
+    except RequestError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
+        raise InvalidImage(
+            f"the {len(data)} bytes start as an image and are damaged or cut short; send {formats.TAKEN}"
+        ) from error
+
+
+def _open(data: bytes | bytearray) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=formats.DECODERS)
+    except Exception as error:  # as above
+        formats.refuse_known_others(data)
+        raise InvalidImage(f"the {len(data)} bytes are not a readable image; send {formats.TAKEN}") from error
+
+
+def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"the image is {width}x{height}, {width * height} pixels, where {max_pixels} are allowed"
+        )
+    compression = image.info.get("compression", "raw")
+    if image.format == "TIFF" and compression not in _TIFF_COMPRESSIONS:
+        raise UnsupportedFormat(
+            f"this is a TIFF of compression {compression}; send {', '.join(_TIFF_COMPRESSIONS)}"
+        )
+    # In coded data 0xFF is followed by 0 or a restart marker, so this counts scans, and those of thumbnails.
+    if image.format in ("JPEG", "MPO") and _has_more_scans(data, _MAX_SCANS):
+        raise InvalidImage(f"the JPEG has more than {_MAX_SCANS} scans; save it again as an ordinary one")
+
+
+def _has_more_scans(data: bytes | bytearray, limit: int) -> bool:
+    # Three times as fast as `bytes.count` where there are few, and done early where there are too many.
+    return next(islice(_START_OF_SCAN.finditer(data), limit, None), None) is not None
+
+
+def _orientation(image: Image.Image) -> int:
+    """The picture's EXIF orientation, 1 to 8; a damaged EXIF block says nothing, so 1."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # any damage to metadata, which the pixels do not need
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode not in _MODES:
+        raise InvalidImage(
+            f"the image's samples are of kind {image.mode}; send grey, RGB or CMYK of at most 16 bits"
+        )
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    # Pillow would copy a picture that is RGB already: of 12 megapixels, 14 ms of page faults.
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def prepare(
+    picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int, spec: InputSpec, *, exact: bool
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """A picture, encoded or as pixels, at the network's input size.
+
+    Args:
+        picture: The encoded picture, or uint8 `[H, W, 3]`.
+        max_pixels: The most pixels it may have.
+        spec: The transform to follow.
+        exact: Whether to follow it to the bit; else a plain JPEG goes the fast way, see `jpeg`.
+
+    Returns:
+        uint8 `[crop, crop, 3]`, and the pixels that the picture had.
+
+    Raises:
+        RequestError: See `decode`.
+    """
+    if isinstance(picture, np.ndarray):
+        return fit(Image.fromarray(picture), spec), picture.shape[0] * picture.shape[1]
+    with _readable(picture, max_pixels) as image:
+        size = image.width * image.height
+        if not exact and jpeg.takes(picture, image, spec):
+            return jpeg.fit(image, _orientation(image), spec), size
+        image.load()
+        return fit(_rgb(_upright(image)), spec), size
+
+
+def fit(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Resize and crop an RGB picture exactly as torchvision's classification transform does.
+
+    With Pillow alone, as torchvision does it: importing torchvision would add two seconds to a worker's start.
+
+    Args:
+        image: An RGB picture of any size.
+        spec: The transform to follow.
+
+    Returns:
+        uint8 `[crop, crop, 3]`; scaling to [0, 1] and normalising are the engine's.
+    """
+    shaped = _without_far_ends(image)
+    height, width = spec.resized(shaped.height, shaped.width)
+    resized = shaped.resize((width, height), Image.Resampling[spec.interpolation.upper()])
+    top, left = spec.corner(height, width)
+    return np.asarray(resized.crop((left, top, left + spec.crop, top + spec.crop)))
+
+
+def _without_far_ends(image: Image.Image) -> Image.Image:
+    """The picture, or the middle of one so elongated that enlarging its short side would fill the memory.
+
+    A picture of 50,000,000 x 1 resized to 232 on its short side would be 8 TB, all of it cropped away again but
+    a square in the middle. The middle that is kept is wide enough that nothing of that square changes but the
+    rounding of its position.
+    """
+    short, long = sorted(image.size)
+    if long <= _ELONGATED * short:
+        return image
+    left, top = ((side - _KEPT * short) // 2 if side == long else 0 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
+def stack(images: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
+    """Pictures of one size as a batch: uint8 `[N, H, W, 3]`."""
+    return torch.from_numpy(np.stack(images))

@@ -1,0 +1,168 @@
+"""Which weights file a model gets, and that it is the right one."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from visionserve.archiver.weights import lookup
+from visionserve.runtime.errors import SpecError, WeightsError
+from visionserve.runtime.spec import HandlerSpec, InputChanges
+
+V1, V2 = "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project and torch hub's cache, both empty."""
+    (tmp_path / "project" / "weights").mkdir(parents=True)
+    (tmp_path / "home" / "hub" / "checkpoints").mkdir(parents=True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    # The files here are no real ones, so their digests cannot be those in torchvision's names.
+    monkeypatch.setattr(lookup, "digest_in_name", lambda _path: None)
+    return tmp_path / "project"
+
+
+def put(folder: Path, name: str) -> Path:
+    (folder / name).write_bytes(b"weights")
+    return folder / name
+
+
+def resnet50(**settings: Any) -> HandlerSpec:
+    return HandlerSpec(architecture="resnet50", **settings)
+
+
+def cache(root: Path) -> Path:
+    return root.parent / "home" / "hub" / "checkpoints"
+
+
+def test_explicit_path_comes_first(root: Path) -> None:
+    put(root / "weights", V2)
+    mine = put(root, "mine.pth")
+
+    assert lookup.find(root, "resnet50", resnet50(), Path("mine.pth")).path == mine
+    with pytest.raises(WeightsError, match=r"other\.pth: no such file"):
+        lookup.find(root, "resnet50", resnet50(), Path("other.pth"))
+
+
+def test_path_in_the_yaml_then_weights_then_the_cache(root: Path) -> None:
+    spec = resnet50(weights="best.pth")
+    with pytest.raises(WeightsError, match=r"no weights for net: put best\.pth into .*weights or .*checkpoints"):
+        lookup.find(root, "net", spec)
+
+    in_cache = put(cache(root), "best.pth")
+    assert lookup.find(root, "net", spec) == lookup.Found(
+        in_cache, hashlib.sha256(b"weights").hexdigest(), "best.pth"
+    )
+    in_project = put(root / "weights", "best.pth")
+    found = lookup.find(root, "net", spec)
+    assert found.path == in_project
+    assert (
+        found.note == f"{in_project} is taken, for weights/ comes before torch hub's cache; also there: {in_cache}"
+    )
+    put(root, "best.pth")
+    assert lookup.find(root, "net", spec).path == root / "best.pth"
+
+
+@pytest.mark.parametrize("name", ["IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V1", "weights/" + V1, V1])
+def test_entry_or_its_file_brings_its_own_transform(name: str, root: Path) -> None:
+    put(root / "weights", V1)
+    put(root / "weights", V2)
+
+    found = lookup.find(root, "net", resnet50(weights=name))
+
+    assert found.path.name == V1
+    assert found.origin == "ResNet50_Weights.IMAGENET1K_V1"
+    assert lookup.transform(resnet50(weights=name), found.entry).resize == 256  # the default entry's is 232
+
+
+def test_nothing_named_takes_the_models_own_file_then_the_default_entry(root: Path) -> None:
+    v1 = put(cache(root), V1)
+    assert lookup.find(root, "net", resnet50()).origin == "ResNet50_Weights.IMAGENET1K_V1"
+
+    v2 = put(cache(root), V2)
+    found = lookup.find(root, "net", resnet50())
+    assert found.path == v2
+    assert found.note == f"{v2} is taken, for IMAGENET1K_V2 comes first of what was found; also there: {v1}"
+
+    own = put(root / "weights", "net.safetensors")
+    found = lookup.find(root, "net", resnet50())
+    assert found.path == own
+    assert "for it is named after the model" in found.note
+
+
+def test_the_same_file_twice_is_no_choice(root: Path) -> None:
+    put(cache(root), V2)
+    (root / "weights" / V2).symlink_to(cache(root) / V2)
+
+    assert lookup.find(root, "net", resnet50()).note == ""
+
+
+def test_missing_entry_says_how_to_get_it(root: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        lookup.find(root, "resnet50", resnet50())
+
+    message = str(caught.value)
+    assert "make weights MODEL=resnet50" in message
+    assert f"put {V2} into {root / 'weights'} or {cache(root)}" in message
+    assert "https://download.pytorch.org/models/resnet50-11ad3fa6.pth" in message
+
+
+def test_unknown_entry_lists_those_there_are(root: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"no weights entry 'IMAGENET1K_V3' .* it has IMAGENET1K_V2, IMAGENET1K_V1"
+    ):
+        lookup.find(root, "net", resnet50(weights="IMAGENET1K_V3"))
+    with pytest.raises(
+        SpecError, match=r"no weights entry 'IMAGENET1K_FEATURES' that classifies; .* IMAGENET1K_V1$"
+    ):
+        lookup.find(root, "net", HandlerSpec(architecture="vgg16", weights="IMAGENET1K_FEATURES"))
+
+
+def test_directory_is_no_weights_file(root: Path) -> None:
+    (root / "weights" / "best.pth").mkdir()
+
+    with pytest.raises(WeightsError, match=r"best\.pth: is a directory; name the weights file inside it"):
+        lookup.find(root, "net", resnet50(weights="best.pth"))
+
+
+def test_transform_of_fine_tuned_weights_is_the_defaults_with_the_yamls_changes() -> None:
+    inherited = lookup.transform(resnet50(weights="mine.pth"))
+    changed = lookup.transform(resnet50(weights="mine.pth", input=InputChanges(crop=288, resize=320)))
+
+    assert (inherited.resize, inherited.crop, inherited.interpolation) == (232, 224, "bilinear")
+    assert (changed.resize, changed.crop) == (320, 288)
+    assert changed.mean == inherited.mean == (0.485, 0.456, 0.406)
+
+
+def test_ones_own_architecture_needs_a_whole_transform() -> None:
+    spec = HandlerSpec(architecture="nets.tiny:make", weights="tiny.pth", input=InputChanges(crop=32, resize=32))
+
+    with pytest.raises(SpecError, match=r"handler\.input has no mean, std"):
+        lookup.transform(spec)
+
+
+def test_digest_in_the_name_is_verified_before_the_file_is_opened(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    right, wrong = tmp_path / f"net-{digest[:8]}.pth", tmp_path / "net-00000000.pth.tar"
+    right.write_bytes(b"weights")
+    wrong.write_bytes(b"weights")
+
+    assert lookup.verify(right) == digest
+    with pytest.raises(
+        WeightsError, match=rf"SHA-256 is {digest}, its name says 00000000\.\.\.; .* rename the file"
+    ):
+        lookup.verify(wrong)
+
+
+def test_digest_in_the_yaml_is_verified(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    path = tmp_path / "net-20261124.pth"  # a date, no digest: the YAML's word counts
+    path.write_bytes(b"weights")
+
+    assert lookup.verify(path, digest) == digest
+    with pytest.raises(WeightsError, match=rf"SHA-256 is {digest}, the model's YAML says {'0' * 64}"):
+        lookup.verify(path, "0" * 64)
