@@ -137,7 +137,7 @@ def _served(
     )
     with tempfile.TemporaryDirectory(prefix="visionserve-sweep-") as aside:
         scratch = Path(aside)
-        for name in (HANDLER.parent.name, "weights", "models"):
+        for name in (builder.HANDLER.parent.name, "weights", "models"):
             (scratch / name).symlink_to((root / name).resolve())
         built = builder.build(scratch, spec, source)
         settings = properties.Properties.read(root / properties.FILE).on_free_ports()
