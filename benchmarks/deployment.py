@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmarks.contenders import NotRun
-from visionserve.archiver import builder, catalog, demo
+from visionserve.archiver import builder, catalog, contents, demo
 from visionserve.runtime.errors import VisionserveError
 from visionserve.runtime.proof import golden
 
@@ -129,7 +129,7 @@ class Deployment:
         """Of everything that decides what the archive holds: our code, the YAML, the weights."""
         digest = hashlib.sha256()
         folder = Path(builder.__file__).parent
-        code = [self._repository / builder.HANDLER, *folder.rglob("*.py"), *builder.runtime_files().values()]
+        code = [self._repository / contents.HANDLER, *folder.rglob("*.py"), *contents.runtime_files().values()]
         for path in (*sorted(code), source, Path(__file__)):
             digest.update(path.read_bytes())
         status = self.weights.stat()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.contenders.asgi import Asgi
 from benchmarks.contenders.engine_alone import EngineAlone
 from benchmarks.contenders.litserve import LitServeEngine, LitServeRecipe
 from benchmarks.contenders.ours import Visionserve
@@ -84,6 +85,7 @@ def servers(deployment: Deployment) -> list[Server]:
         StockTorchServe(deployment, workers=None),
         LitServeRecipe(deployment),
         LitServeEngine(deployment, "auto"),
+        Asgi(deployment, "auto"),
         *(Visionserve(deployment, variant) for variant in OURS),
     ]
 

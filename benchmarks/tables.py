@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import plan
 from benchmarks.targets import TARGETS
-from visionserve.runtime.spec import HandlerSpec
+from visionserve.archiver.spec import HandlerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,10 +6,10 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests import docs
 
-from visionserve.runtime import errors
-from visionserve.runtime.errors import RequestError
+from visionserve.archiver.spec import HandlerSpec
 from visionserve.runtime.pictures import formats
-from visionserve.runtime.spec import HandlerSpec
+from visionserve.runtime.wire import errors
+from visionserve.runtime.wire.errors import RequestError
 
 
 def test_the_openapi_file_is_valid() -> None:

@@ -4,7 +4,7 @@ The process waits for one JSON question a line on standard input and answers eac
 
     {"ask": "choice"}                                      which engine runs, and why that one
     {"ask": "rate", "batch": 8, "seconds": 3}              pictures a second through the engine, and nothing else
-    {"ask": "path", "seconds": 3, "pictures": [...]}       ms from a picture's bytes to its logits, one at a time
+    {"ask": "path", "seconds": 3, "pictures": [...]}       ms from a picture's bytes to its answer, one at a time
     {"ask": "labels", "pictures": [...]}                   the label on top for each picture
 """
 
@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from benchmarks import process
 from benchmarks.contenders import NotRun
-from visionserve.runtime import network
-from visionserve.runtime.archive import CONFIG_FILE, MANIFEST_FILE
-from visionserve.runtime.classifier import Classifier
+from visionserve.runtime.pictures.fit import stack
+from visionserve.runtime.wire.request import Request
+from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +49,7 @@ class EngineAlone:
         self._variant = variant
         self.name = f"engine-{variant}"
         self.title = f"our engine alone, {variant}"
-        self.what = "visionserve.runtime's Classifier in process: no server, no decoding, pixels already in memory"
+        self.what = "visionserve.runtime's engine in process: no server, no decoding, pixels already in memory"
         self.settings: dict[str, object] = deployment.handler_settings(variant)
 
     def prepare(self) -> None:
@@ -120,62 +119,49 @@ class EngineAlone:
         return json.loads(line)
 
 
-def open_archive(folder: Path) -> Classifier:
-    """The classifier of an unpacked archive, warmed up and proven, on this machine's best device."""
-    config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    version = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["model"]["modelVersion"]
-    return Classifier.open(folder, folder.name, version, config, network.best_device())
-
-
-def _rate(classifier: Classifier, batch: int, seconds: float) -> float:
-    side = classifier.pixels(_any_picture()).shape[0]
-    pixels = [np.full((side, side, 3), index, np.uint8) for index in range(batch)]
+def _rate(worker: Worker, batch: int, seconds: float) -> float:
+    side = worker.model.transform.crop
+    pixels = stack([np.full((side, side, 3), index, np.uint8) for index in range(batch)])
     start, answered = time.perf_counter(), 0
     while (spent := time.perf_counter() - start) < seconds:
-        classifier.logits(pixels)
+        worker.engine.logits(pixels)
         answered += batch
     return answered / spent
 
 
-def _path(classifier: Classifier, pictures: Sequence[bytes], seconds: float) -> float:
+def _path(worker: Worker, pictures: Sequence[bytes], seconds: float) -> float:
     times: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or not times:
         start = time.perf_counter()
-        classifier.logits([classifier.pixels(pictures[len(times) % len(pictures)])])
+        worker.answer([Request({"body": pictures[len(times) % len(pictures)]})])
         times.append(1000 * (time.perf_counter() - start))
     return float(np.median(times))
 
 
-def _labels(classifier: Classifier, pictures: Sequence[bytes]) -> list[str]:
+def _labels(worker: Worker, pictures: Sequence[bytes]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(pictures), _BATCH):
-        logits = classifier.logits([classifier.pixels(data) for data in pictures[start : start + _BATCH]])
-        found += [classifier.labels[int(index)] for index in logits.argmax(dim=1)]
+        responses = worker.answer([Request({"body": data}) for data in pictures[start : start + _BATCH]])
+        found += [next(iter(json.loads(response.body))) for response in responses]
     return found
-
-
-def _any_picture() -> bytes:
-    from visionserve.runtime.proof import golden
-
-    return golden.pictures()[0].data
 
 
 def main() -> None:
     """Answer questions about the archive named on the command line until standard input ends."""
-    classifier = open_archive(Path(sys.argv[1]))
+    worker = Worker.open(Path(sys.argv[1]))
     for line in sys.stdin:
         question = json.loads(line)
         pictures = [Path(path).read_bytes() for path in question.get("pictures", [])]
         answer: object
         if question["ask"] == "choice":
-            answer = f"{classifier.engine.name} {classifier.engine.precision}: {classifier.why}"
+            answer = f"{worker.engine.name} {worker.engine.precision}: {worker.why}"
         elif question["ask"] == "rate":
-            answer = _rate(classifier, question["batch"], question["seconds"])
+            answer = _rate(worker, question["batch"], question["seconds"])
         elif question["ask"] == "path":
-            answer = _path(classifier, pictures, question["seconds"])
+            answer = _path(worker, pictures, question["seconds"])
         else:
-            answer = _labels(classifier, pictures)
+            answer = _labels(worker, pictures)
         print(json.dumps(answer), flush=True)  # noqa: T201  the protocol
 
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import tempfile
 from base64 import b64encode
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import process
-from benchmarks.contenders import NotRun
+from benchmarks.contenders.program import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from benchmarks.deployment import Deployment
     from benchmarks.traffic import Form
 
@@ -29,56 +21,16 @@ _DOCUMENTED: dict[str, object] = {
 }
 
 
-class _LitServe:
-    """A LitServe server in a process of its own."""
+class _LitServe(Program):
+    """LitServe with one of our two programs."""
 
-    name: str
-    title: str
-    what: str
-    settings: dict[str, object]
-    program: str
-    target = "/predict"
+    library = "litserve"
     form: Form = "base64"
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-
-    def model(self) -> Mapping[str, object]:
-        """What the program needs to know of the model."""
-        raise NotImplementedError
-
-    def prepare(self) -> None:
-        """See `Server.prepare`."""
-        if find_spec("litserve") is None:
-            raise NotRun("litserve is not installed; pip install --group benchmark")
-        self.model()
-
-    def start(self) -> None:
-        """See `Server.start`."""
-        job = {"port": process.free_port(), "settings": dict(self.settings), **self.model()}
-        self._folder = Path(tempfile.mkdtemp(prefix="litserve-"))
-        self.port = int(str(job["port"]))
-        self._child = process.Child(
-            [sys.executable, "-m", self.program, json.dumps(job)],
-            self._folder / "output.log",
-            Path(__file__).parents[2],
-            {"TMPDIR": str(self._folder)},
-        )
-        body = json.dumps({"image_data": b64encode(self._deployment.greeting).decode()}).encode()
-        url = f"http://127.0.0.1:{self.port}{self.target}"
-        self._child.wait_until(lambda: process.answers(url, body, "application/json"), self.title)
-
-    @property
-    def tree(self) -> process.Tree:
-        """See `Server.tree`."""
-        return self._child.tree
-
-    def stop(self) -> None:
-        """See `Server.stop`."""
-        if hasattr(self, "_child"):
-            self._child.stop()
-        if hasattr(self, "_folder"):
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def greeting(self) -> tuple[bytes, str]:
+        """See `Program.greeting`."""
+        document = {"image_data": b64encode(self._deployment.greeting).decode()}
+        return json.dumps(document).encode(), "application/json"
 
 
 class LitServeRecipe(_LitServe):
@@ -92,15 +44,18 @@ class LitServeRecipe(_LitServe):
         " transform, eager fp32, Pillow, threads for decoding, base64 in JSON"
     )
     settings = _DOCUMENTED
-    program = "benchmarks.contenders.litserve_recipe"
+    module = "benchmarks.contenders.litserve_recipe"
 
-    def model(self) -> Mapping[str, object]:
-        """See `_LitServe.model`."""
-        return {
+    def arguments(self, port: int) -> list[str]:
+        """See `Program.arguments`."""
+        job = {
+            "port": port,
+            "settings": self.settings,
             "architecture": self._deployment.spec.handler.architecture,
             "weights": str(self._deployment.weights),
             "classes": len(self._deployment.labels),
         }
+        return [json.dumps(job)]
 
 
 class LitServeEngine(_LitServe):
@@ -111,7 +66,7 @@ class LitServeEngine(_LitServe):
         variant: One of `deployment.VARIANTS`.
     """
 
-    program = "benchmarks.contenders.litserve_engine"
+    module = "benchmarks.contenders.litserve_engine"
 
     def __init__(self, deployment: Deployment, variant: str) -> None:
         super().__init__(deployment)
@@ -119,17 +74,14 @@ class LitServeEngine(_LitServe):
         self.name = f"litserve-engine-{variant}"
         self.title = f"LitServe with our engine, {variant}"
         self.what = (
-            "litserve around visionserve.runtime's Classifier: the same archive, decoding, engine and top-5"
-            " answer, one worker that uses every core, our batch size and delay, base64 in JSON"
+            "litserve around visionserve.runtime's Worker: the same archive, decoding, engine and answer, one"
+            " worker that uses every core, our batch size and delay, base64 in JSON"
         )
         spec = deployment.spec
-        self.settings = {
-            **_DOCUMENTED,
-            "max_batch_size": spec.batch_size,
-            "batch_timeout": spec.max_batch_delay / 1000,
-            "workers_per_device": 1,
-        }
+        self._batching = {"max_batch_size": spec.batch_size, "batch_timeout": spec.max_batch_delay / 1000}
+        self.settings = {**self._batching, "workers_per_device": 1, "fast_queue": True}
 
-    def model(self) -> Mapping[str, object]:
-        """See `_LitServe.model`."""
-        return {"archive": str(self._deployment.unpacked(self._variant))}
+    def arguments(self, port: int) -> list[str]:
+        """See `Program.arguments`."""
+        archive = str(self._deployment.unpacked(self._variant))
+        return [json.dumps({"port": port, "batching": self._batching, "archive": archive})]

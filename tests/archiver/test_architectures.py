@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import torchvision
-import yaml
 from torch import nn
 
 from visionserve.archiver import architectures, builder
+from visionserve.archiver.spec import HandlerSpec, InputChanges, ModelSpec
 from visionserve.archiver.weights import lookup
 from visionserve.runtime import network
-from visionserve.runtime.classifier import Classifier
 from visionserve.runtime.errors import SpecError, WeightsError
-from visionserve.runtime.spec import HandlerSpec, InputChanges, ModelSpec
+from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,10 +136,10 @@ def test_pretrained_inception_nets_answer_as_torchvision_builds_them(architectur
     official = constructor[architecture](
         num_classes=4, aux_logits=True, transform_input=True, init_weights=False
     ).eval()
-    spec = HandlerSpec(architecture=architecture, options=architectures.options(architecture, 299))
-    fitted = architectures.fit(architecture, spec.options, official.state_dict())
+    options = architectures.options(architecture, 299)
+    fitted = architectures.fit(architecture, options, official.state_dict())
 
-    net = network.load(spec, fitted.state_dict, fitted.classes, torch.device("cpu"))
+    net = network.load(architecture, options, fitted.state_dict, fitted.classes, torch.device("cpu"))
 
     pixels = torch.rand(2, 3, 299, 299)
     with torch.inference_mode():
@@ -204,9 +203,7 @@ def prove(architecture: str, project: Path, folder: Path) -> None:
     with zipfile.ZipFile(built.archive.path) as archive:
         archive.extractall(unpacked)
     built.archive.path.unlink()
-    config = yaml.safe_load((unpacked / "model-config.yaml").read_text())
-    classifier = Classifier.open(unpacked, name, "1.0", config, torch.device("cpu"))
-    assert len(classifier.labels) == CLASSES
+    assert len(Worker.open(unpacked, device=torch.device("cpu")).model.labels) == CLASSES
 
 
 @pytest.mark.timeout(900)

@@ -14,9 +14,10 @@ import pytest
 import torch
 import yaml
 
-from visionserve.archiver import builder, catalog, demo
+from visionserve.archiver import builder, catalog, contents, demo
+from visionserve.archiver.errors import LabelsError
 from visionserve.runtime import archive
-from visionserve.runtime.errors import LabelsError, WeightsError
+from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def test_two_builds_are_byte_identical(project: Path, demo_archives: dict[str, B
 
 
 def test_the_members_are_exactly_these_each_with_its_digest(demo_archives: dict[str, Built]) -> None:
-    runtime = {name for name in builder.runtime_files() if name.startswith("visionserve/runtime/")}
+    runtime = {name for name in contents.runtime_files() if name.startswith("visionserve/runtime/")}
     with zipfile.ZipFile(demo_archives["demo-resnet50"].archive.path) as mar:
         assert set(mar.namelist()) == MEMBERS | runtime
         digests = json.loads(mar.read(archive.MANIFEST_FILE))["sha256"]

@@ -17,13 +17,14 @@ from tests import quick
 from torch import nn
 
 from visionserve.archiver import calibration, demo
+from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import archive
-from visionserve.runtime.classifier import Classifier
 from visionserve.runtime.engines import openvino
-from visionserve.runtime.errors import CalibrationError, SpecError
-from visionserve.runtime.pictures import decode
+from visionserve.runtime.errors import SpecError
+from visionserve.runtime.model import Transform
+from visionserve.runtime.pictures import fit
 from visionserve.runtime.proof import golden
-from visionserve.runtime.spec import InputSpec
+from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
@@ -70,7 +71,7 @@ def test_the_archive_serves_int8_and_says_how_far_it_is_from_fp32(built: Built, 
         mar.extractall(tmp_path)
     config = yaml.safe_load((tmp_path / archive.CONFIG_FILE).read_text())
     assert "calibration" not in config["handler"]
-    described = Classifier.open(tmp_path, "quick-int8", "1.0", config, CPU).description()
+    described = Worker.open(tmp_path, device=CPU).description
     assert (described["engine"], described["precision"]) == ("openvino", "int8")
     assert built.int8 is not None
     provenance = json.loads((tmp_path / archive.PROVENANCE_FILE).read_text())
@@ -143,9 +144,9 @@ def test_the_biases_of_convolutions_are_corrected() -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(3, 8, 3)
     network = nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)).eval()
-    spec = InputSpec(resize=32, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    spec = Transform(resize=32, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
     graph = openvino.with_weights(openvino.convert(network, spec), network.state_dict())
-    pixels = [decode.fit(golden.photograph(seed, 64, 48), spec) for seed in range(20)]
+    pixels = [fit.fit(golden.photograph(seed, 64, 48), spec) for seed in range(20)]
     quantised = calibration.quantise(graph, pixels)
     (found,) = (one for one in quantised.get_ops() if one.get_type_name() == "Convolution")
     (added,) = (target.get_node() for target in found.output(0).get_target_inputs())
@@ -194,6 +195,6 @@ def test_only_openvino_runs_int8() -> None:
 
 
 def quick_spec(**handler: object) -> None:
-    from visionserve.runtime.spec import ModelSpec
+    from visionserve.archiver.spec import ModelSpec
 
     ModelSpec.from_mapping("quick", {"handler": {"architecture": "resnet18", **handler}}, "quick.yaml")

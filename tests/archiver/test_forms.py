@@ -25,15 +25,16 @@ from tests.conftest import EXACT
 from torch import nn
 
 from visionserve.archiver import builder, catalog, demo
+from visionserve.archiver.errors import LabelsError, UntrustedPickle
 from visionserve.archiver.weights import conversion
-from visionserve.runtime.errors import LabelsError, SpecError, UntrustedPickle, VisionserveError, WeightsError
+from visionserve.runtime.errors import SpecError, VisionserveError, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from visionserve.archiver.builder import Built
-    from visionserve.runtime.spec import ModelSpec
+    from visionserve.archiver.spec import ModelSpec
 
 LABELS = list(demo.HUES)
 # VGG-16 is half a gigabyte a form: these two always, the others behind `make test-forms`.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visionserve.archiver import labels
-from visionserve.runtime.errors import LabelsError
+from visionserve.archiver.errors import LabelsError
 
 if TYPE_CHECKING:
     from pathlib import Path

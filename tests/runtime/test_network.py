@@ -6,10 +6,9 @@ import torchvision
 
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
-from visionserve.runtime.spec import HandlerSpec
+from visionserve.runtime.machine import device
 
 CPU = torch.device("cpu")
-RESNET18 = HandlerSpec(architecture="resnet18")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def state_dict() -> dict[str, torch.Tensor]:
 def test_a_loaded_network_is_in_eval_mode_on_its_device_with_exactly_its_weights(
     state_dict: dict[str, torch.Tensor],
 ) -> None:
-    loaded = network.load(RESNET18, state_dict, 3, CPU)
+    loaded = network.load("resnet18", {}, state_dict, 3, CPU)
     assert not any(module.training for module in loaded.modules())
     assert {tensor.device for tensor in loaded.state_dict().values()} == {CPU}
     assert all(torch.equal(tensor, state_dict[key]) for key, tensor in loaded.state_dict().items())
@@ -32,7 +31,7 @@ def test_a_loaded_network_is_in_eval_mode_on_its_device_with_exactly_its_weights
 def test_a_loaded_network_answers_as_torchvisions_own(architecture: str) -> None:
     torch.manual_seed(0)
     own = torchvision.models.get_model(architecture, num_classes=3).eval()
-    loaded = network.load(HandlerSpec(architecture=architecture), own.state_dict(), 3, CPU)
+    loaded = network.load(architecture, {}, own.state_dict(), 3, CPU)
     images = torch.rand(2, 3, 224, 224)
     with torch.inference_mode():
         assert torch.equal(loaded(images), own(images))
@@ -42,10 +41,10 @@ def test_a_loaded_network_answers_as_torchvisions_own(architecture: str) -> None
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_a_gpu_the_network_answers_as_on_the_cpu(state_dict: dict[str, torch.Tensor]) -> None:
     images = torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    gpu = network.best_device()
+    gpu = device.best()
     with torch.inference_mode():
-        on_cpu = network.load(RESNET18, state_dict, 3, CPU)(images)
-        on_gpu = network.load(RESNET18, state_dict, 3, gpu)(images.to(gpu))
+        on_cpu = network.load("resnet18", {}, state_dict, 3, CPU)(images)
+        on_gpu = network.load("resnet18", {}, state_dict, 3, gpu)(images.to(gpu))
     assert on_gpu.device == gpu
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, atol=1e-2, rtol=1e-2)
 
@@ -66,9 +65,9 @@ def test_an_unknown_architecture_lists_what_there_is() -> None:
 def test_missing_and_unexpected_keys_are_named(state_dict: dict[str, torch.Tensor]) -> None:
     wrong = {("head.weight" if key == "fc.weight" else key): value for key, value in state_dict.items()}
     with pytest.raises(WeightsError, match=r"1 missing, first 'fc\.weight'; 1 unexpected, first 'head\.weight'"):
-        network.load(RESNET18, wrong, 3, CPU)
+        network.load("resnet18", {}, wrong, 3, CPU)
 
 
 def test_a_head_of_another_size_is_named_with_both_shapes(state_dict: dict[str, torch.Tensor]) -> None:
     with pytest.raises(WeightsError, match=r"'fc\.weight' has shape \[3, 512\], the network wants \[5, 512\]"):
-        network.load(RESNET18, state_dict, 5, CPU)
+        network.load("resnet18", {}, state_dict, 5, CPU)

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from visionserve.archiver import calibration
+from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import network
 from visionserve.runtime.engines import compiled, openvino
-from visionserve.runtime.errors import CalibrationError, EngineError
+from visionserve.runtime.errors import EngineError
 from visionserve.runtime.machine import cores, processor
-from visionserve.runtime.pictures import decode
+from visionserve.runtime.pictures.fit import stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from visionserve.runtime.classifier import Classifier
+    import numpy as np
+    import numpy.typing as npt
+
+    from visionserve.archiver.spec import HandlerSpec
     from visionserve.runtime.engines import Engine
-    from visionserve.runtime.spec import HandlerSpec, InputSpec
+    from visionserve.runtime.model import Model, Transform
 
 _CPU = torch.device("cpu")
 
@@ -51,44 +55,44 @@ class Artefacts:
 
 
 def make(
-    root: Path, spec: HandlerSpec, state_dict: Mapping[str, torch.Tensor], reference: Classifier
+    root: Path, written: HandlerSpec, model: Model, state_dict: Mapping[str, torch.Tensor], reference: Engine
 ) -> Artefacts:
-    """The artefacts of every engine that the spec allows and this machine can make.
+    """The artefacts of every engine that the model allows and this machine can make.
 
     Args:
         root: The project's folder.
-        spec: The model, with its transform resolved and its calibration folder as the user wrote it.
+        written: What the user wrote of the model, its calibration among it.
+        model: The model as it will be served.
         state_dict: Its weights, in fp32.
         reference: The network in fp32, whose answers are right by definition.
 
     Raises:
-        EngineError: An engine or precision that the spec pins cannot be had here.
+        EngineError: An engine or precision that the model pins cannot be had here.
         CalibrationError: There are too few pictures, or int8 strays too far.
     """
-    if spec.input is None or spec.engine == "eager":
+    if model.engine == "eager":
         return Artefacts()
-    transform = spec.input.complete()
 
     def fresh() -> torch.nn.Module:
-        return network.load(spec, state_dict, len(reference.labels), _CPU)
+        return network.load(model.architecture, model.options, state_dict, len(model.labels), _CPU)
 
-    if spec.engine == "compiled":
+    if model.engine == "compiled":
         native = "bf16" if processor.native_bf16() else "fp32"
-        precision = native if spec.precision == "auto" else spec.precision
-        return Artefacts(compiled.compile_package(fresh(), transform, precision))
-    found = _pictures(root, spec) if spec.precision == "int8" else []
+        precision = native if model.precision == "auto" else model.precision
+        return Artefacts(compiled.compile_package(fresh(), model.transform, precision))
+    found = _pictures(root, written) if model.precision == "int8" else []
     try:
-        graph = _convert(fresh(), transform)
+        graph = _convert(fresh(), model.transform)
     except EngineError as error:
-        if spec.engine == "openvino" or spec.precision == "int8":
+        if model.engine == "openvino" or model.precision == "int8":
             raise
         return Artefacts(notes=(str(error),))
-    if spec.precision == "int8":
-        return _int8(found, spec, openvino.with_weights(graph, state_dict), reference)
+    if model.precision == "int8":
+        return _int8(found, written, model, openvino.with_weights(graph, state_dict), reference)
     return Artefacts(openvino.serialise(graph, openvino.GRAPH_FILE))
 
 
-def _convert(fresh: torch.nn.Module, transform: InputSpec) -> Any:
+def _convert(fresh: torch.nn.Module, transform: Transform) -> Any:
     if not openvino.is_installed():
         raise EngineError(
             "engine openvino is not installed here, so the archive cannot use it: pip install openvino"
@@ -100,22 +104,23 @@ def _convert(fresh: torch.nn.Module, transform: InputSpec) -> Any:
         raise EngineError(f"engine openvino cannot take this network: {cause}") from error
 
 
-def _pictures(root: Path, spec: HandlerSpec) -> list[Path]:
-    if spec.calibration is None:
+def _pictures(root: Path, written: HandlerSpec) -> list[Path]:
+    if written.calibration is None:
         raise CalibrationError(
-            f"precision int8 needs at least {calibration.needed(spec.min_agreement)} pictures like those it will"
-            " be asked about: add 'calibration: FOLDER' to handler"
+            f"precision int8 needs at least {calibration.needed(written.min_agreement)} pictures like those it"
+            " will be asked about: add 'calibration: FOLDER' to handler"
         )
-    return calibration.find(root / spec.calibration, spec.min_agreement)
+    return calibration.find(root / written.calibration, written.min_agreement)
 
 
-def _int8(found: Sequence[Path], spec: HandlerSpec, graph: Any, reference: Classifier) -> Artefacts:
-    calibrating, held_out = (
-        [calibration.read(path, reference.pixels) for path in half] for half in calibration.split(found)
-    )
+def _int8(found: Sequence[Path], written: HandlerSpec, model: Model, graph: Any, reference: Engine) -> Artefacts:
+    calibrating, held_out = ([calibration.read(path, model) for path in half] for half in calibration.split(found))
     quantised = calibration.quantise(graph, calibrating)
     engine = openvino.OpenVinoEngine(quantised, "int8", cores.available())
-    answers = torch.cat([engine.logits(decode.stack([picture])) for picture in held_out])
-    report = calibration.judge(len(calibrating), reference.logits(held_out), answers)
-    calibration.require(report, spec.min_agreement)
+    report = calibration.judge(len(calibrating), _logits(reference, held_out), _logits(engine, held_out))
+    calibration.require(report, written.min_agreement)
     return Artefacts(openvino.serialise(quantised, openvino.INT8_FILE), tuple(found), int8=Int8(engine, report))
+
+
+def _logits(engine: Engine, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
+    return torch.cat([engine.logits(stack([picture])) for picture in pixels])

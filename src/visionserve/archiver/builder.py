@@ -1,7 +1,7 @@
-"""A model's YAML and weights to a proven archive.
+"""A model's YAML and weights to a proven archive, in stages.
 
-spec -> weights found and verified -> network on the device, in eval mode -> golden answers -> what the engines
-need -> loaded as the worker will -> archive
+weights found, read and fitted -> the model as it will be served -> the reference network's golden answers
+-> what the engines need -> the members -> loaded as a worker loads it -> the archive
 """
 
 from __future__ import annotations
@@ -14,37 +14,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PIL
 import torch
-import torchvision
-import yaml
 
-import visionserve
-from visionserve.archiver import architectures, artefacts, labels, mar, sources
+from visionserve.archiver import architectures, artefacts, contents, labels, mar, sources
+from visionserve.archiver.spec import InputChanges
 from visionserve.archiver.weights import checkpoints, conversion, lookup
 from visionserve.runtime import network
-from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
-from visionserve.runtime.classifier import Classifier
+from visionserve.runtime.archive import LABELS_FILE, MANIFEST_FILE
 from visionserve.runtime.engines.eager import EagerEngine
-from visionserve.runtime.errors import LabelsError, WeightsError
+from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.machine import cores
-from visionserve.runtime.proof import golden
-from visionserve.runtime.spec import InputChanges
+from visionserve.runtime.machine import device as devices
+from visionserve.runtime.model import Model
+from visionserve.runtime.proof import agreement, golden
+from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from visionserve.archiver.architectures import Fitted
-    from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.calibration import Report
+    from visionserve.archiver.spec import ModelSpec
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
-    from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
+    from visionserve.runtime.engines import Engine
+    from visionserve.runtime.model import Transform
+    from visionserve.runtime.proof.golden import GoldenAnswer
 
 STORE = "model_store"
-HANDLER = Path("handlers") / "image_classifier.py"
-
-_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,36 @@ class Built:
     golden: tuple[str, str, float]
 
 
+@dataclass(frozen=True)
+class _Weights:
+    """The weights, as the file has them and as the architecture loads them."""
+
+    found: Found
+    checkpoint: Checkpoint
+    transform: Transform
+    options: dict[str, Any]
+    fitted: Fitted
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class _Served:
+    """The model as it will be served: its settings, all resolved, and the weights file that travels."""
+
+    config: dict[str, Any]
+    model: Model
+    carried: Found
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """The network in fp32, and what it says of the golden pictures."""
+
+    engine: Engine
+    device: torch.device
+    answers: list[GoldenAnswer]
+
+
 def build(
     root: Path, spec: ModelSpec, source: Path, weights_path: Path | None = None, *, trust_pickle: bool = False
 ) -> Built:
@@ -88,96 +115,80 @@ def build(
         VisionserveError: The weights are missing, damaged or not this architecture's, or the labels do not
             match; nothing is written.
     """
-    found = lookup.find(root, spec.name, spec.handler, weights_path)
-    checkpoint = checkpoints.read(found.path, spec.handler.weights_key, trust_pickle=trust_pickle)
-    transform = lookup.transform(spec.handler, found.entry)
-    architecture = spec.handler.architecture
-    options = {**architectures.options(architecture, transform.crop), **spec.handler.options}
-    device = network.best_device()
     with sources.importable(root), _every_core(), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
-        fitted = architectures.fit(architecture, options, checkpoint.float32())
-        names = class_labels(root, spec.handler, found, fitted.classes)
-        untouched = checkpoint.is_plain and fitted.unchanged
-        carried = found if untouched else _clean(fitted, found, Path(scratch) / f"{spec.name}.pth")
-        served = _resolved(spec, carried, options, transform)
-        net = network.load(served.handler, fitted.state_dict, fitted.classes, device)
-        reference = Classifier(served, names, EagerEngine(net, transform, device), device)
-        expected = _golden_answers(reference, found)
-        calibrated = dataclasses.replace(served.handler, calibration=spec.handler.calibration)
-        made = artefacts.make(root, calibrated, fitted.state_dict, reference)
-        answers = (
-            _golden_answers(Classifier(served, names, made.int8.engine, _CPU), found) if made.int8 else expected
-        )
-        own = sources.files(root, architecture) if network.is_custom(architecture) else {}
-        files = {**own, **runtime_files()}
+        weights = _weights(root, spec, weights_path, trust_pickle=trust_pickle)
+        served = _served(spec, weights, Path(scratch))
+        reference = _reference(served.model, weights)
+        made = artefacts.make(root, spec.handler, served.model, weights.fitted.state_dict, reference.engine)
+        answers = _answers(made.int8.engine, served.model, weights.found) if made.int8 else reference.answers
+        files = contents.files(root, spec.handler.architecture)
+        facts = contents.provenance(weights.found, weights.checkpoint, reference.device, made)
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
             **made.members,
-            mar.HANDLER_FILE: (root / HANDLER).read_bytes(),
-            CONFIG_FILE: yaml.safe_dump(served.to_mapping(), sort_keys=True).encode(),
-            LABELS_FILE: _json(names),
-            GOLDEN_FILE: _json(golden.to_json(answers)),
-            PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type, made)),
+            **contents.documents(served.config, weights.labels, answers, facts),
         }
-        engine = _engine_here(Path(scratch) / "unpacked", served, carried.path, members, device)
-        written = mar.write(root / STORE / f"{spec.name}.mar", spec.name, carried, members)
+        engine = _engine_here(Path(scratch) / "unpacked", served, members, reference.device)
+        written = mar.write(root / STORE / f"{spec.name}.mar", spec.name, served.carried, members)
     label_file = [root / spec.handler.labels] if spec.handler.labels else []
+    notes = (weights.found.note, weights.fitted.note, *made.notes, _stray(reference.answers, answers))
     index, probability = answers[0].top[0]
     return Built(
         archive=written,
-        inputs=(source, found.path, root / HANDLER, *label_file, *files.values(), *made.inputs),
-        weights=f"{found.path}: {checkpoint.describe()}",
-        notes=tuple(note for note in (found.note, fitted.note, *made.notes, _stray(expected, answers)) if note),
-        device=str(device),
+        inputs=(source, weights.found.path, *label_file, *files.values(), *made.inputs),
+        weights=f"{weights.found.path}: {weights.checkpoint.describe()}",
+        notes=tuple(note for note in notes if note),
+        device=str(reference.device),
         engine=engine,
         int8=made.int8.report if made.int8 else None,
-        golden=(answers[0].picture, names[index], probability),
+        golden=(answers[0].picture, weights.labels[index], probability),
     )
 
 
-def class_labels(root: Path, spec: HandlerSpec, found: Found, classes: int) -> list[str]:
-    """One distinct label per class: the spec's file, or the categories that torchvision's entry brings.
-
-    Args:
-        root: The project's folder.
-        spec: The model.
-        found: Its weights.
-        classes: The class count of their head.
-
-    Raises:
-        LabelsError: The labels are not as many as the classes, or the spec names none for weights of one's own.
-    """
-    if spec.labels is not None:
-        path = root / spec.labels
-        names, source = labels.read(path), str(path)
-    elif found.entry is not None:
-        names, source = list(found.entry.meta["categories"]), str(found.entry)
-    else:
-        raise LabelsError(
-            f"{found.path.name} is no torchvision entry, so its {classes} classes have no names"
-            ": add 'labels: FILE' to handler"
-        )
-    labels.require_count(names, classes, source)
-    return labels.distinct(names)
+def _weights(root: Path, spec: ModelSpec, path: Path | None, *, trust_pickle: bool) -> _Weights:
+    handler = spec.handler
+    found = lookup.find(root, spec.name, handler, path)
+    checkpoint = checkpoints.read(found.path, handler.weights_key, trust_pickle=trust_pickle)
+    transform = lookup.transform(handler, found.entry)
+    options = {**architectures.options(handler.architecture, transform.crop), **handler.options}
+    fitted = architectures.fit(handler.architecture, options, checkpoint.float32())
+    names = labels.of_classes(root, handler, found, fitted.classes)
+    return _Weights(found, checkpoint, transform, options, fitted, names)
 
 
-def _resolved(spec: ModelSpec, carried: Found, options: dict[str, Any], transform: InputSpec) -> ModelSpec:
-    """The spec as it travels in the archive: nothing is left to be found or to follow from anything else."""
+def _served(spec: ModelSpec, weights: _Weights, scratch: Path) -> _Served:
+    untouched = weights.checkpoint.is_plain and weights.fitted.unchanged
+    carried = weights.found if untouched else _clean(weights, scratch / f"{spec.name}.pth")
     handler = dataclasses.replace(
         spec.handler,
-        options=options,
+        options=weights.options,
         weights=carried.path.name,
         weights_key=None,
         sha256=carried.sha256,
         labels=LABELS_FILE,
-        input=InputChanges(**dataclasses.asdict(transform)),
+        input=InputChanges(**dataclasses.asdict(weights.transform)),
         calibration=None,
     )
-    return dataclasses.replace(spec, handler=handler)
+    config = dataclasses.replace(spec, handler=handler).to_mapping()
+    return _Served(config, Model.from_config(config, weights.labels, spec.name, mar.VERSION), carried)
 
 
-def _golden_answers(classifier: Classifier, found: Found) -> list[golden.GoldenAnswer]:
-    probabilities = classifier.golden_probabilities()
+def _clean(weights: _Weights, target: Path) -> Found:
+    """The weights written anew, as the worker loads them; their origin stays that of the file they came from."""
+    path = conversion.write(weights.fitted.state_dict, target)
+    return dataclasses.replace(weights.found, path=path, sha256=lookup.digest(path))
+
+
+def _reference(model: Model, weights: _Weights) -> _Reference:
+    device = devices.best()
+    fitted = weights.fitted
+    loaded = network.load(model.architecture, model.options, fitted.state_dict, fitted.classes, device)
+    engine = EagerEngine(loaded, model.transform, device)
+    return _Reference(engine, device, _answers(engine, model, weights.found))
+
+
+def _answers(engine: Engine, model: Model, found: Found) -> list[GoldenAnswer]:
+    probabilities = agreement.probabilities(engine, model.transform)
     if not torch.isfinite(probabilities).all():
         raise WeightsError(
             f"{found.path}: the network answers a golden picture with NaN; take an earlier checkpoint"
@@ -185,20 +196,22 @@ def _golden_answers(classifier: Classifier, found: Found) -> list[golden.GoldenA
     return golden.record([picture.name for picture in golden.pictures()], probabilities)
 
 
-def _engine_here(
-    folder: Path, spec: ModelSpec, weights_file: Path, members: Mapping[str, bytes], device: torch.device
-) -> str:
+def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], device: torch.device) -> str:
     """What a worker on this machine runs the model with, and why, found by loading it as a worker does.
 
     Raises:
         EngineError: What the spec pins is lacking here.
         GoldenError: It gives other answers than fp32.
     """
-    folder.mkdir()
-    for name in (name for name in members if "/" not in name):
-        (folder / name).write_bytes(members[name])
-    (folder / weights_file.name).symlink_to(weights_file.resolve())
-    return Classifier.open(folder, spec.name, mar.VERSION, spec.to_mapping(), device).why
+    manifest = mar.manifest(served.model.name, served.carried.path.name, {})
+    here = {name: data for name, data in members.items() if "/" not in name}
+    for name, data in {**here, MANIFEST_FILE: json.dumps(manifest).encode()}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / served.carried.path.name).symlink_to(served.carried.path.resolve())
+    worker = Worker.open(folder, device=device)
+    worker.close()
+    return worker.why
 
 
 @contextmanager
@@ -212,7 +225,7 @@ def _every_core() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _stray(expected: Sequence[golden.GoldenAnswer], answers: Sequence[golden.GoldenAnswer]) -> str:
+def _stray(expected: Sequence[GoldenAnswer], answers: Sequence[GoldenAnswer]) -> str:
     """A warning if int8 answers the golden pictures otherwise than fp32, for they may be like none of the user's.
 
     An int8 network knows the range of activations that its calibration pictures cause. Measured: calibrated on
@@ -225,38 +238,3 @@ def _stray(expected: Sequence[golden.GoldenAnswer], answers: Sequence[golden.Gol
         if strays
         else ""
     )
-
-
-def _clean(fitted: Fitted, found: Found, target: Path) -> Found:
-    """The weights written anew, as the worker loads them; their origin stays that of the file they came from."""
-    path = conversion.write(fitted.state_dict, target)
-    return dataclasses.replace(found, path=path, sha256=lookup.digest(path))
-
-
-def runtime_files() -> dict[str, Path]:
-    """The member name and file of everything the handler imports: `visionserve/__init__.py` and the runtime."""
-    package_folder = Path(visionserve.__file__).parent
-    files = [package_folder / "__init__.py", *sorted((package_folder / "runtime").rglob("*.py"))]
-    return {str(Path("visionserve") / path.relative_to(package_folder)): path for path in files}
-
-
-def _provenance(found: Found, checkpoint: Checkpoint, device: str, made: Artefacts) -> dict[str, object]:
-    return {
-        **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
-        "weights": {
-            "origin": found.origin,
-            "file": found.path.name,
-            "sha256": found.sha256,
-            "format": checkpoint.format,
-            "key": checkpoint.key,
-            "prefix": checkpoint.prefix,
-            "dtypes": checkpoint.dtypes,
-            "unpickled": checkpoint.trusted,
-        },
-        "device": device,
-        "versions": {module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
-    }
-
-
-def _json(document: Sequence[object] | dict[str, object]) -> bytes:
-    return json.dumps(document, indent=1, ensure_ascii=False).encode()

@@ -13,16 +13,21 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime.engines import openvino
-from visionserve.runtime.errors import CalibrationError, EngineError, RequestError
+from visionserve.runtime.errors import EngineError
+from visionserve.runtime.pictures import decode
+from visionserve.runtime.wire.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
     import torch
+
+    from visionserve.runtime.model import Model
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
 
@@ -143,14 +148,15 @@ def require(report: Report, min_agreement: float) -> None:
         )
 
 
-def read(path: Path, pixels: Callable[[bytes], npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    """A picture as the served network would see it.
+def read(path: Path, model: Model) -> npt.NDArray[np.uint8]:
+    """A picture as the served network would see it: uint8 `[crop, crop, 3]`.
 
     Raises:
         CalibrationError: It cannot be decoded.
     """
     try:
-        return pixels(path.read_bytes())
+        exact = model.decoding != "fast"
+        return decode.prepare(path.read_bytes(), model.max_pixels, model.transform, exact=exact)[0]
     except (RequestError, OSError) as error:
         raise CalibrationError(f"{path}: {error}; remove it from the calibration pictures") from error
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from visionserve.archiver.spec import ModelSpec
 from visionserve.runtime.errors import SpecError
-from visionserve.runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

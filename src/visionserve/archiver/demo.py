@@ -21,13 +21,15 @@ from torch import nn
 from visionserve.archiver.weights import lookup
 from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.pictures import decode
+from visionserve.runtime.pictures.fit import fit, stack
 from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from visionserve.runtime.spec import HandlerSpec, InputSpec
+    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.runtime.model import Transform
 
 # Hue in degrees of each class, in the order of models/demo/colours.txt.
 HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue": 228, "magenta": 300}
@@ -85,7 +87,7 @@ def make(spec: HandlerSpec, target: Path) -> float:
     return accuracy
 
 
-def train(architecture: str, transform: InputSpec) -> tuple[dict[str, torch.Tensor], float]:
+def train(architecture: str, transform: Transform) -> tuple[dict[str, torch.Tensor], float]:
     """Make demo weights.
 
     Args:
@@ -106,11 +108,11 @@ def train(architecture: str, transform: InputSpec) -> tuple[dict[str, torch.Tens
     return network.state_dict(), _accuracy(network, transform, architecture)
 
 
-def _batches(pictures: Sequence[bytes], transform: InputSpec) -> list[torch.Tensor]:
+def _batches(pictures: Sequence[bytes], transform: Transform) -> list[torch.Tensor]:
     mean, std = torch.tensor(transform.mean), torch.tensor(transform.std)
-    pixels = [decode.fit(decode.decode(data, 1 << 20), transform) for data in pictures]
+    pixels = [fit(decode.decode(data, 1 << 20), transform) for data in pictures]
     return [
-        ((decode.stack(pixels[start : start + _BATCH]) / 255 - mean) / std).permute(0, 3, 1, 2)
+        ((stack(pixels[start : start + _BATCH]) / 255 - mean) / std).permute(0, 3, 1, 2)
         for start in range(0, len(pixels), _BATCH)
     ]
 
@@ -157,7 +159,7 @@ def _solve(head: nn.Linear, features: torch.Tensor, targets: torch.Tensor) -> No
 
 
 @torch.inference_mode()
-def _accuracy(network: nn.Module, transform: InputSpec, name: str) -> float:
+def _accuracy(network: nn.Module, transform: Transform, name: str) -> float:
     examples = held_out()
     batches = _batches([data for _, data in examples], transform)
     logits = torch.cat([network(batch) for batch in _progress(batches, f"{name}: held-out pictures")])

@@ -6,11 +6,14 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from visionserve.runtime.errors import LabelsError
+from visionserve.archiver.errors import LabelsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.archiver.weights.lookup import Found
 
 _FORMS = 'one label a line, {"0": "cat"}, {"0": ["n02123045", "cat"]} or ["cat"]'
 
@@ -35,6 +38,32 @@ def read(path: Path) -> list[str]:
     if not labels:
         raise LabelsError(f"{path}: holds no labels; write {_FORMS}")
     return labels
+
+
+def of_classes(root: Path, spec: HandlerSpec, found: Found, classes: int) -> list[str]:
+    """One distinct label per class: the spec's file, or the categories that torchvision's entry brings.
+
+    Args:
+        root: The project's folder.
+        spec: What the user wrote of the model.
+        found: Its weights.
+        classes: The class count of their head.
+
+    Raises:
+        LabelsError: The labels are not as many as the classes, or the spec names none for weights of one's own.
+    """
+    if spec.labels is not None:
+        path = root / spec.labels
+        names, source = read(path), str(path)
+    elif found.entry is not None:
+        names, source = list(found.entry.meta["categories"]), str(found.entry)
+    else:
+        raise LabelsError(
+            f"{found.path.name} is no torchvision entry, so its {classes} classes have no names"
+            ": add 'labels: FILE' to handler"
+        )
+    require_count(names, classes, source)
+    return distinct(names)
 
 
 def require_count(labels: Sequence[str], classes: int, source: str) -> None:

@@ -9,11 +9,11 @@ import torchinfo
 from torch.utils.flop_counter import FlopCounterMode
 
 from visionserve.archiver import architectures, catalog, labels, sources
+from visionserve.archiver.spec import HandlerSpec, ModelSpec
 from visionserve.archiver.weights import checkpoints, lookup
 from visionserve.archiver.weights.serialization import one_line
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError
-from visionserve.runtime.spec import HandlerSpec, ModelSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,9 @@
 """The worker's path from bytes to answer.
 
-    bytes -> payload -> images -> engine -> predictions -> bytes
+    Request -wire-> what is asked -pictures-> pixels -engines-> logits -> answer -wire-> Response
 
-This package travels inside every archive. It imports torch, torchvision, Pillow, NumPy and the standard
-library, and knows nothing of TorchServe, of how archives are built, or of HTTP.
+`worker` is the way from the first to the last; `handlers/image_classifier.py` translates between it and
+TorchServe. This package travels inside every archive. It imports torch, torchvision, Pillow, NumPy, PyYAML and the
+standard library. It knows HTTP's headers and statuses, in `wire`; it knows no server, and not how archives are
+built.
 """

@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import yaml
+
+from visionserve.runtime.errors import SpecError
 from visionserve.runtime.proof import golden
 
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
@@ -27,6 +31,35 @@ class Root(Protocol):
     def read_text(self, encoding: str = ...) -> str:
         """The text of this member."""
         ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the archive itself calls its model."""
+
+    name: str
+    version: str
+
+
+def read_identity(root: Root) -> Identity:
+    """The model's name and version, as the manifest has them."""
+    model = _read(root, MANIFEST_FILE)["model"]
+    return Identity(str(model["modelName"]), str(model["modelVersion"]))
+
+
+def read_config(root: Root) -> dict[str, Any]:
+    """The model's settings: TorchServe's own, and the section `handler`.
+
+    Raises:
+        SpecError: They are damaged.
+    """
+    try:
+        config = yaml.safe_load((root / CONFIG_FILE).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise SpecError(f"the archive's {CONFIG_FILE} is not YAML; build the archive again") from error
+    if not isinstance(config, dict):
+        raise SpecError(f"the archive's {CONFIG_FILE} holds no settings; build the archive again")
+    return config
 
 
 def read_labels(root: Root) -> list[str]:

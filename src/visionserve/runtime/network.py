@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from visionserve.runtime.spec import HandlerSpec
-
-
-def best_device() -> torch.device:
-    """The first GPU if this process can use one, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-
 
 def names() -> list[str]:
     """Every torchvision classifier."""
@@ -68,12 +61,17 @@ def build(architecture: str, classes: int, options: Mapping[str, Any]) -> nn.Mod
 
 
 def load(
-    spec: HandlerSpec, state_dict: Mapping[str, torch.Tensor], classes: int, device: torch.device
+    architecture: str,
+    options: Mapping[str, Any],
+    state_dict: Mapping[str, torch.Tensor],
+    classes: int,
+    device: torch.device,
 ) -> nn.Module:
     """A network ready to answer: every weight set, on `device`, in eval mode.
 
     Args:
-        spec: Its architecture and options.
+        architecture: A torchvision classifier's name or `package.module:function`.
+        options: Further arguments of its constructor.
         state_dict: float32 tensors, one for every parameter and buffer of the network.
         classes: The number of classes of its head.
         device: Where it is to run.
@@ -82,9 +80,9 @@ def load(
         SpecError: There is no such architecture, or it does not take these options.
         WeightsError: The state dict is not this network's; names the first missing, unexpected or misshapen key.
     """
-    network = build(spec.architecture, classes, spec.options)
+    network = build(architecture, classes, options)
     wanted = network.state_dict()
-    require_same_shapes(_shapes(wanted), _shapes(state_dict), spec.architecture)
+    require_same_shapes(_shapes(wanted), _shapes(state_dict), architecture)
     given = dict(state_dict)
     # Without it modules take the state dict for one of their first version, and MNASNet then rebuilds its stem.
     current = type(wanted)(given)

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from tests.archiver.conftest import Form, save_scripted
 from torch import nn
 
+from visionserve.archiver.errors import UntrustedPickle
+from visionserve.archiver.spec import HandlerSpec
 from visionserve.archiver.weights import checkpoints, lookup
-from visionserve.runtime.errors import UntrustedPickle, WeightsError
-from visionserve.runtime.spec import HandlerSpec
+from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

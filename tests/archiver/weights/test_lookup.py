@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from visionserve.archiver.spec import HandlerSpec, InputChanges
 from visionserve.archiver.weights import lookup
 from visionserve.runtime.errors import SpecError, WeightsError
-from visionserve.runtime.spec import HandlerSpec, InputChanges
 
 V1, V2 = "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth"
 

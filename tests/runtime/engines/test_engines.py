@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import tempfile
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,17 +19,17 @@ from tests import quick
 from torch import nn
 
 from visionserve.archiver import demo
-from visionserve.runtime.classifier import Classifier
+from visionserve.runtime import archive as members
 from visionserve.runtime.engines import Source, compiled, eager, openvino, selection
 from visionserve.runtime.errors import EngineError, GoldenError, WeightsError
 from visionserve.runtime.machine import processor
-from visionserve.runtime.pictures import decode
+from visionserve.runtime.model import Model, Transform
+from visionserve.runtime.pictures import decode, fit
 from visionserve.runtime.proof import golden
-from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
+from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from visionserve.runtime.engines import Engine
 
@@ -46,26 +48,29 @@ def archive(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(archive: Path, **handler: object) -> Mapping[str, object]:
-    document = yaml.safe_load((archive / "model-config.yaml").read_text())
-    document["handler"].update(handler)
-    return document  # type: ignore[no-any-return]
+def opened(folder: Path, **handler: object) -> Mapping[str, Any]:
+    """What a worker says of an archive whose `handler` section is changed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        changed = Path(scratch)
+        for path in folder.iterdir():
+            (changed / path.name).symlink_to(path)
+        config = members.read_config(folder)
+        config["handler"].update(handler)
+        (changed / members.CONFIG_FILE).unlink()
+        (changed / members.CONFIG_FILE).write_text(yaml.safe_dump(config))
+        return Worker.open(changed, device=CPU).description
 
 
-def source(archive: Path, **handler: object) -> Source:
-    spec = ModelSpec.from_mapping("quick", config(archive, **handler), "quick.yaml").handler
-    return Source(archive, spec, len(quick.LABELS), CPU, threads=1)
-
-
-def opened(archive: Path, **handler: object) -> Classifier:
-    return Classifier.open(archive, "quick", "1.0", config(archive, **handler), CPU)
+def source(archive: Path) -> Source:
+    model = Model.from_config(members.read_config(archive), quick.LABELS, "quick", "1.0")
+    return Source(archive, model, CPU, threads=1)
 
 
 @pytest.fixture(scope="module")
 def pixels(archive: Path) -> torch.Tensor:
-    transform = source(archive).transform
+    transform = source(archive).model.transform
     pictures = [data for _, data in demo.held_out(1)] + [picture.data for picture in golden.pictures()]
-    return decode.stack([decode.fit(decode.decode(data, 1 << 20), transform) for data in pictures])
+    return fit.stack([fit.fit(decode.decode(data, 1 << 20), transform) for data in pictures])
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +152,7 @@ def test_a_network_that_tracing_cannot_follow_is_left_as_it_is() -> None:
 
 
 def test_auto_takes_openvino_and_says_so(archive: Path) -> None:
-    described = opened(archive).description()
+    described = opened(archive)
     assert (described["engine"], described["precision"]) == ("openvino", NATIVE)
     fastest = "openvino in bf16, the fastest there is"
     passed_over = (
@@ -158,7 +163,7 @@ def test_auto_takes_openvino_and_says_so(archive: Path) -> None:
 
 def test_without_openvino_auto_takes_torch_and_says_why(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "is_installed", lambda: False)
-    described = opened(archive).description()
+    described = opened(archive)
     assert described["engine"] == "eager"
     assert "openvino in fp32: it is not installed here: pip install openvino" in described["why"]
 
@@ -175,7 +180,7 @@ def test_a_processor_without_bf16_runs_fp32_and_refuses_pinned_bf16(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processor, "instructions", lambda: frozenset({"avx2", "fma"}))
-    assert opened(archive).description()["precision"] == "fp32"
+    assert opened(archive)["precision"] == "fp32"
     with pytest.raises(EngineError, match=r"openvino in bf16: .*no native bf16; eager in bf16: "):
         opened(archive, precision="bf16")
 
@@ -199,9 +204,8 @@ def wrong(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same archive with a graph that normalises otherwise, as a damaged or mistaken engine would."""
     folder = tmp_path_factory.mktemp("wrong")
     for path in archive.iterdir():
-        if path.is_file():
-            (folder / path.name).symlink_to(path)
-    dark = dataclasses.replace(source(archive).transform, mean=(2.0, 2.0, 2.0))
+        (folder / path.name).symlink_to(path)
+    dark = dataclasses.replace(source(archive).model.transform, mean=(2.0, 2.0, 2.0))
     graph = openvino.convert(source(archive).network(), dark)
     for name, data in openvino.serialise(graph, openvino.GRAPH_FILE).items():
         (folder / name).unlink()
@@ -213,7 +217,7 @@ def test_auto_passes_an_engine_over_that_answers_wrongly_and_logs_it_once(
     wrong: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        described = opened(wrong, precision="fp32").description()
+        described = opened(wrong, precision="fp32")
     assert described["engine"] == "eager"
     (logged,) = [record.getMessage() for record in caplog.records if "passed over" in record.getMessage()]
     assert logged.startswith("openvino in fp32 is passed over: golden picture photograph-0-500x375.jpeg: ")
@@ -234,7 +238,7 @@ def test_int8_is_openvinos_alone_and_fastest_comes_first() -> None:
     assert selection.candidates("eager", "auto") == [("eager", "bf16"), ("eager", "fp32")]
 
 
-TRANSFORM = InputSpec(resize=64, crop=64, mean=quick.MEAN, std=quick.STD)
+TRANSFORM = Transform(resize=64, crop=64, mean=quick.MEAN, std=quick.STD)
 
 
 @pytest.fixture(scope="module")
@@ -250,8 +254,21 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def squeezenet(folder: Path) -> Source:
-    spec = HandlerSpec(architecture="squeezenet1_1", weights="net.pth", engine="compiled")
-    return Source(folder, spec, 3, CPU, threads=1)
+    handler = {
+        "architecture": "squeezenet1_1",
+        "weights": "net.pth",
+        "sha256": "0" * 64,
+        "input": dataclasses.asdict(TRANSFORM),
+        "engine": "compiled",
+        "precision": "auto",
+        "decode": "auto",
+        "topK": 1,
+        "response": "labels",
+        "maxPixels": 1,
+        "maxImages": 1,
+    }
+    model = Model.from_config({"handler": handler, "batchSize": 8}, ["a", "b", "c"], "net", "1.0")
+    return Source(folder, model, CPU, threads=1)
 
 
 def test_a_compiled_package_gives_torchs_answers_for_any_batch_size(package: Path) -> None:
@@ -281,12 +298,12 @@ def test_a_package_for_another_machine_is_refused_before_it_runs(
     (tmp_path / compiled.PACKAGE_FILE).write_bytes(b"machine code")
     (tmp_path / compiled.TARGET_FILE).write_text(json.dumps({**compiled.target("fp32"), **changes}))
     with pytest.raises(EngineError, match=message):
-        selection.choose(squeezenet(tmp_path), lambda _engine: None)
+        selection.choose(squeezenet(tmp_path), [])
 
 
 def test_weights_that_every_engine_needs_are_no_engines_fault(archive: Path, tmp_path: Path) -> None:
     for path in archive.iterdir():
-        if path.is_file() and path.suffix != ".pth":
+        if path.suffix != ".pth":
             (tmp_path / path.name).symlink_to(path)
     (tmp_path / "quick.pth").write_bytes(b"damaged")
     with pytest.raises(WeightsError, match=r"quick\.pth cannot be read as weights"):

@@ -13,11 +13,11 @@ from tests import corpus
 from torchvision.transforms import functional as F  # noqa: N812
 from torchvision.transforms.functional import InterpolationMode
 
-from visionserve.runtime.errors import InvalidImage, RequestError
-from visionserve.runtime.pictures import decode
-from visionserve.runtime.spec import InputSpec, Interpolation
+from visionserve.runtime.model import Interpolation, Transform
+from visionserve.runtime.pictures import decode, fit
+from visionserve.runtime.wire.errors import InvalidImage, RequestError
 
-SPEC = InputSpec(resize=232, crop=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+SPEC = Transform(resize=232, crop=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 READABLE = [variant for variant in corpus.variants() if variant.status == 200]
 REFUSED = [variant for variant in corpus.variants() if variant.status != 200]
 
@@ -58,14 +58,14 @@ def test_fitting_is_torchvisions_transform(
     picture = corpus.picture(width, height)
     spec = dataclasses.replace(SPEC, resize=resize, crop=crop, interpolation=interpolation)
     resized = F.resize(picture, [resize], InterpolationMode(interpolation), antialias=True)
-    assert np.array_equal(decode.fit(picture, spec), np.asarray(F.center_crop(resized, [crop])))
+    assert np.array_equal(fit.fit(picture, spec), np.asarray(F.center_crop(resized, [crop])))
 
 
 @pytest.mark.parametrize("size", [(1501, 10), (10, 1500), (2222, 21)])
 def test_only_the_middle_of_an_elongated_picture_is_enlarged(size: tuple[int, int]) -> None:
     picture = corpus.picture(*size)
     whole = F.center_crop(F.resize(picture, [232], InterpolationMode.BILINEAR, antialias=True), [224])
-    difference = np.asarray(whole).astype(int) - decode.fit(picture, SPEC)
+    difference = np.asarray(whole).astype(int) - fit.fit(picture, SPEC)
     assert np.abs(difference).mean() < 3  # of 255: the position of the middle is rounded
 
 
@@ -74,13 +74,13 @@ def test_bombs_cost_no_memory() -> None:
     program = """
 import resource
 from tests import corpus
-from visionserve.runtime.pictures import decode
-from visionserve.runtime.errors import RequestError
-from visionserve.runtime.spec import InputSpec
-spec = InputSpec(resize=232, crop=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+from visionserve.runtime.pictures import decode, fit
+from visionserve.runtime.wire.errors import RequestError
+from visionserve.runtime.model import Transform
+spec = Transform(resize=232, crop=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 bombs = [v.data for v in corpus.variants() if any(word in v.name for word in ("bomb", "giga", "canvas", "screen"))]
 line = corpus.encoded(corpus.Image.new("RGB", (60_000, 1)), "PNG")
-decode.fit(decode.decode(corpus.encoded(corpus.picture(1000, 1000), "PNG"), 1_000_000), spec)
+fit.fit(decode.decode(corpus.encoded(corpus.picture(1000, 1000), "PNG"), 1_000_000), spec)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for bomb in bombs:
     try:
@@ -88,7 +88,7 @@ for bomb in bombs:
     except RequestError:
         continue
     raise SystemExit("a bomb went off")
-decode.fit(decode.decode(line, 50_000_000), spec)
+fit.fit(decode.decode(line, 50_000_000), spec)
 print(len(bombs), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

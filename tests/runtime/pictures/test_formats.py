@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from visionserve.runtime.errors import UnsupportedFormat
 from visionserve.runtime.pictures import formats
+from visionserve.runtime.wire.errors import UnsupportedFormat
 
 
 @pytest.mark.parametrize(

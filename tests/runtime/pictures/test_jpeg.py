@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from visionserve.runtime.errors import InvalidImage, RequestError
-from visionserve.runtime.pictures import decode, jpeg
+from visionserve.runtime.model import Transform
+from visionserve.runtime.pictures import decode, fit, jpeg
 from visionserve.runtime.proof import golden
-from visionserve.runtime.spec import InputSpec
+from visionserve.runtime.wire.errors import InvalidImage, RequestError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
 
-SPEC = InputSpec(resize=232, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+SPEC = Transform(resize=232, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 LIMIT = 50_000_000
 
 
@@ -56,7 +56,7 @@ def fast(data: bytearray) -> npt.NDArray[np.int64]:
 
 def exact(data: bytearray) -> npt.NDArray[np.int64]:
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    return decode.fit(upright, SPEC).astype(int)
+    return fit.fit(upright, SPEC).astype(int)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import corpus
 
-from visionserve.runtime.errors import RequestError
 from visionserve.runtime.wire import payload
+from visionserve.runtime.wire.errors import RequestError
 from visionserve.runtime.wire.open_inference import OUTPUTS, Outputs
 from visionserve.runtime.wire.request import Request
 

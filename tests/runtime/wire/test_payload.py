@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
-from visionserve.runtime.errors import InvalidRequest
 from visionserve.runtime.wire import payload
+from visionserve.runtime.wire.errors import InvalidRequest
 from visionserve.runtime.wire.request import Request
 
 

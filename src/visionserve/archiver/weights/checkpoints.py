@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from visionserve.archiver.errors import UntrustedPickle
 from visionserve.archiver.weights import serialization, trusted
 from visionserve.archiver.weights.serialization import printable
-from visionserve.runtime.errors import UntrustedPickle, WeightsError
+from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import torchvision
 
+from visionserve.archiver.spec import InputChanges
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
-from visionserve.runtime.spec import InputChanges, InputSpec
+from visionserve.runtime.model import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from visionserve.runtime.spec import HandlerSpec
+    from visionserve.archiver.spec import HandlerSpec
 
 FOLDER = "weights"
 
@@ -96,7 +97,7 @@ def names_entry(spec: HandlerSpec) -> bool:
     return found is not None
 
 
-def transform(spec: HandlerSpec, brought: Any = None) -> InputSpec:
+def transform(spec: HandlerSpec, brought: Any = None) -> Transform:
     """The transform that weights bring, with what the spec changes in it.
 
     Args:
@@ -110,7 +111,7 @@ def transform(spec: HandlerSpec, brought: Any = None) -> InputSpec:
     if network.is_custom(spec.architecture):
         return changes.complete()
     preset = (brought or entry(spec)).transforms()
-    default = InputSpec(
+    default = Transform(
         resize=preset.resize_size[0],
         crop=preset.crop_size[0],
         interpolation=preset.interpolation.value,

@@ -14,8 +14,9 @@ import safetensors
 import safetensors.torch
 import torch
 
+from visionserve.archiver.errors import UntrustedPickle
 from visionserve.archiver.weights import torchscript
-from visionserve.runtime.errors import UntrustedPickle, WeightsError
+from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path

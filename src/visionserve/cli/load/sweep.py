@@ -123,9 +123,9 @@ def _served(
     root: Path, model: str, values: Mapping[str, Any], sending: session.Sending, folder: Path
 ) -> Iterator[Session]:
     """A server of the model with other settings: its archive is built aside, proven, served and made ready."""
-    from visionserve.archiver import builder, catalog
+    from visionserve.archiver import builder, catalog, contents
+    from visionserve.archiver.spec import ModelSpec
     from visionserve.client import Client
-    from visionserve.runtime.spec import ModelSpec
     from visionserve.server import health, launcher, properties
 
     source = catalog.find(root, model)
@@ -137,7 +137,7 @@ def _served(
     )
     with tempfile.TemporaryDirectory(prefix="visionserve-sweep-") as aside:
         scratch = Path(aside)
-        for name in (builder.HANDLER.parent.name, "weights", "models"):
+        for name in (contents.HANDLER.parent.name, "weights", "models"):
             (scratch / name).symlink_to((root / name).resolve())
         built = builder.build(scratch, spec, source)
         settings = properties.Properties.read(root / properties.FILE).on_free_ports()

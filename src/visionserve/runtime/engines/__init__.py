@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from visionserve.runtime import network
-from visionserve.runtime.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from visionserve.runtime.spec import HandlerSpec, InputSpec
+    from visionserve.runtime.model import Model
 
 
 class Engine(Protocol):
@@ -53,35 +52,23 @@ class Source:
 
     Attributes:
         folder: The unpacked archive.
-        spec: Its model.
-        classes: The number of classes.
+        model: What it serves.
         device: Where to run.
         threads: How many threads to use.
     """
 
     folder: Path
-    spec: HandlerSpec
-    classes: int
+    model: Model
     device: torch.device
     threads: int
-
-    @property
-    def transform(self) -> InputSpec:
-        """How pictures become the network's input."""
-        if self.spec.input is None:
-            raise SpecError("handler.input is missing; build the archive again")
-        return self.spec.input.complete()
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
         """The archive's weights, mapped from disk.
 
         Raises:
-            SpecError: The archive names no weights.
             WeightsError: They are damaged.
         """
-        if self.spec.weights is None:
-            raise SpecError("handler.weights is missing; build the archive again")
-        return network.read_weights(self.folder / self.spec.weights)
+        return network.read_weights(self.folder / self.model.weights)
 
     def network(self) -> nn.Module:
         """The network with its weights, on the device.
@@ -89,4 +76,5 @@ class Source:
         Raises:
             WeightsError: The weights are damaged or not this network's.
         """
-        return network.load(self.spec, self.state_dict(), self.classes, self.device)
+        model = self.model
+        return network.load(model.architecture, model.options, self.state_dict(), len(model.labels), self.device)

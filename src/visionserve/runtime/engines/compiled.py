@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from visionserve.runtime.engines import Source
-    from visionserve.runtime.spec import InputSpec
+    from visionserve.runtime.model import Transform
 
 NAME = "compiled"
 PACKAGE_FILE = "compiled.pt2"
@@ -89,7 +89,7 @@ def load(source: Source, precision: str) -> CompiledEngine:
     return CompiledEngine(source.folder / PACKAGE_FILE, precision)
 
 
-def compile_package(network: nn.Module, transform: InputSpec, precision: str) -> dict[str, bytes]:
+def compile_package(network: nn.Module, transform: Transform, precision: str) -> dict[str, bytes]:
     """Compile a network for this processor, as archive members.
 
     The same network gives the same bytes on one machine; they hold the path of torch's compiler cache.

@@ -12,7 +12,7 @@ from visionserve.runtime.engines.pixels import FromPixels
 
 if TYPE_CHECKING:
     from visionserve.runtime.engines import Source
-    from visionserve.runtime.spec import InputSpec
+    from visionserve.runtime.model import Transform
 
 NAME = "eager"
 
@@ -32,7 +32,7 @@ class EagerEngine:
     name = NAME
 
     def __init__(
-        self, network: nn.Module, transform: InputSpec, device: torch.device, precision: str = "fp32"
+        self, network: nn.Module, transform: Transform, device: torch.device, precision: str = "fp32"
     ) -> None:
         """Take over `network`: its weights are converted in place.
 
@@ -68,7 +68,7 @@ def load(source: Source, precision: str) -> EagerEngine:
     Raises:
         WeightsError: The weights are damaged or not this network's.
     """
-    return EagerEngine(without_batch_norms(source.network()), source.transform, source.device, precision)
+    return EagerEngine(without_batch_norms(source.network()), source.model.transform, source.device, precision)
 
 
 def without_batch_norms(network: nn.Module) -> nn.Module:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from visionserve.runtime.errors import ModelFailure, OutOfMemory
 from visionserve.runtime.machine import device
-from visionserve.runtime.pictures import decode
+from visionserve.runtime.pictures.fit import stack
+from visionserve.runtime.wire.errors import ModelFailure, OutOfMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Outcome = torch.Tensor | ModelFailure | OutOfMemory
+# One picture's logits, float32 `[classes]`, or why it has none.
+Result = torch.Tensor | ModelFailure | OutOfMemory
 
 
-def run(
-    engine: Engine, pixels: Sequence[npt.NDArray[np.uint8]], batch_size: int, on: torch.device
-) -> list[Outcome]:
+def run(engine: Engine, pixels: Sequence[npt.NDArray[np.uint8]], largest: int, on: torch.device) -> list[Result]:
     """Each picture's logits, float32 `[classes]`, or why it has none.
 
     A batch that fails is run again picture by picture, once. When the device has no memory for a batch, it gets
@@ -35,15 +34,15 @@ def run(
     Args:
         engine: What runs the network.
         pixels: uint8 `[H, W, 3]` each.
-        batch_size: The most pictures to run together.
+        largest: The most pictures to run together.
         on: The engine's device; this process ends if it dies.
     """
-    outcomes: list[Outcome] = []
-    size = batch_size
-    while len(outcomes) < len(pixels) and size > 0:
-        batch = pixels[len(outcomes) : len(outcomes) + size]
+    results: list[Result] = []
+    size = largest
+    while len(results) < len(pixels) and size > 0:
+        batch = pixels[len(results) : len(results) + size]
         try:
-            outcomes += _finite(engine.logits(decode.stack(batch)))
+            results += _finite(engine.logits(stack(batch)))
         except Exception as error:
             if device.is_out_of_memory(error):
                 logger.warning("no memory on %s for %d pictures together", on, len(batch))
@@ -51,17 +50,15 @@ def run(
             else:
                 logger.exception("a batch of %d failed; its pictures are run one by one", len(batch))
                 device.end_process_if_dead(on)
-                outcomes += [_alone(engine, picture, on) for picture in batch]
-        if size < batch_size and on.type == "cuda":
+                results += [_alone(engine, picture, on) for picture in batch]
+        if size < largest and on.type == "cuda":
             torch.cuda.empty_cache()
-    return outcomes + [OutOfMemory("the device has no memory left; try again later")] * (
-        len(pixels) - len(outcomes)
-    )
+    return results + [OutOfMemory("the device has no memory left; try again later")] * (len(pixels) - len(results))
 
 
-def _alone(engine: Engine, picture: npt.NDArray[np.uint8], on: torch.device) -> Outcome:
+def _alone(engine: Engine, picture: npt.NDArray[np.uint8], on: torch.device) -> Result:
     try:
-        return _finite(engine.logits(decode.stack([picture])))[0]
+        return _finite(engine.logits(stack([picture])))[0]
     except Exception as error:
         if device.is_out_of_memory(error):
             return OutOfMemory("the device has no memory left; try again later")
@@ -70,7 +67,7 @@ def _alone(engine: Engine, picture: npt.NDArray[np.uint8], on: torch.device) -> 
         return ModelFailure("the network failed on this image; the server's log says why")
 
 
-def _finite(logits: torch.Tensor) -> list[Outcome]:
+def _finite(logits: torch.Tensor) -> list[Result]:
     return [
         row if torch.isfinite(row).all() else ModelFailure("the network answered with NaN or infinity")
         for row in logits

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from visionserve.runtime.engines import Source
-    from visionserve.runtime.spec import InputSpec
+    from visionserve.runtime.model import Transform
 
 NAME = "openvino"
 GRAPH_FILE = "openvino.xml"
@@ -115,7 +115,7 @@ def load(source: Source, precision: str) -> OpenVinoEngine:
     return OpenVinoEngine(graph, precision, source.threads)
 
 
-def convert(network: nn.Module, transform: InputSpec) -> Any:
+def convert(network: nn.Module, transform: Transform) -> Any:
     """A network as an OpenVINO graph from pixels to logits, its weights left open.
 
     Each floating-point tensor of the state dict is an input of its name.

@@ -10,13 +10,13 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.runtime.spec import InputSpec
+    from visionserve.runtime.model import Transform
 
 
 class FromPixels(nn.Module):
     """Scales and normalises pixels in fp32, then runs the network in the precision of its weights."""
 
-    def __init__(self, network: nn.Module, transform: InputSpec) -> None:
+    def __init__(self, network: nn.Module, transform: Transform) -> None:
         super().__init__()
         self.network = network
         device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))

@@ -14,12 +14,14 @@ import torch
 from visionserve.runtime.engines import compiled, eager, openvino
 from visionserve.runtime.errors import EngineError, GoldenError, SpecError, WeightsError
 from visionserve.runtime.machine import processor
+from visionserve.runtime.proof import agreement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from visionserve.runtime.engines import Engine, Source
-    from visionserve.runtime.spec import EngineName, Precision
+    from visionserve.runtime.model import EngineName, Model, Precision
+    from visionserve.runtime.proof.golden import GoldenAnswer
 
 logger = logging.getLogger(__name__)
 
@@ -73,27 +75,28 @@ def candidates(engine: EngineName, precision: Precision) -> list[tuple[str, str]
     ]
 
 
-def choose(source: Source, prove: Callable[[Engine], None]) -> Choice:
+def choose(source: Source, answers: Sequence[GoldenAnswer]) -> Choice:
     """Take the fastest engine that is there and gives the right answers.
 
     Args:
         source: What to run, and where.
-        prove: Warms an engine up and raises if its answers are wrong.
+        answers: What the archive's golden pictures are to be answered.
 
     Raises:
         SpecError, WeightsError: The archive is damaged.
-        EngineError: There is no engine that `source.spec` allows.
+        EngineError: There is no engine that the model allows.
         GoldenError: The only ones there give other answers than the archive's.
     """
     passed_over: list[str] = []
     failure: Exception | None = None
-    for name, precision in candidates(source.spec.engine, source.spec.precision):
+    for name, precision in candidates(source.model.engine, source.model.precision):
         what = f"{name} in {precision}"
         reason = _lacks(source, name, precision)
         if reason is None:
             try:
                 engine = _ENGINES[name].load(source, precision)
-                prove(engine)
+                warm_up(engine, source.model)
+                agreement.check(engine, source.model.transform, source.model.labels, answers)
             except (SpecError, WeightsError):
                 raise  # what every engine needs
             except Exception as error:  # a library may raise anything; the next engine may still do
@@ -106,6 +109,15 @@ def choose(source: Source, prove: Callable[[Engine], None]) -> Choice:
     if isinstance(failure, GoldenError):
         raise GoldenError("; ".join(passed_over)) from failure
     raise EngineError(f"no engine can run this model here: {'; '.join(passed_over)}") from failure
+
+
+def warm_up(engine: Engine, model: Model) -> None:
+    """Run every batch size that makes a difference once, so that no request pays for a first call."""
+    largest = 1 if engine.one_by_one else model.batch_size
+    side = model.transform.crop
+    blank = torch.zeros(largest, side, side, 3, dtype=torch.uint8)
+    for size in range(1, largest + 1):
+        engine.logits(blank[:size])
 
 
 def _lacks(source: Source, name: str, precision: str) -> str | None:

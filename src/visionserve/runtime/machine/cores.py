@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def available() -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota()
-    return max(1, cores if quota is None else min(cores, -int(-quota // 1)))
+    return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
 def threads(workers: int) -> int:

@@ -1,4 +1,4 @@
-"""What a device's errors mean: too little memory for now, or dead for good."""
+"""The device that computes, and what its errors mean: too little memory for now, or dead for good."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ import torch
 logger = logging.getLogger(__name__)
 
 _DEAD = 70  # the exit code, EX_SOFTWARE of sysexits.h
+
+
+def best() -> torch.device:
+    """The first GPU if this process can use one, else the CPU."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def of_worker(gpu_id: int | None) -> torch.device:
+    """The GPU that a server assigned to this worker, or the CPU where it assigned none or there is none."""
+    if gpu_id is not None and torch.cuda.is_available():
+        return torch.device("cuda", gpu_id)
+    return torch.device("cpu")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

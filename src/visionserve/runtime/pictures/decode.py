@@ -1,6 +1,6 @@
 r"""Encoded pictures to RGB pixels at the network's input size.
 
-bytes -> open (format, size limit) -> decode -> upright -> RGB -> resize -> central crop -> uint8 [H, W, 3]
+bytes -> open (format, size limit) -> decode -> upright -> RGB -> fit -> uint8 [H, W, 3]
                                    \-> jpeg: the same in one step, for plain photographs -/
 """
 
@@ -10,27 +10,21 @@ import io
 import re
 import warnings
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import ExifTags, Image
 
-from visionserve.runtime.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
 from visionserve.runtime.pictures import formats, jpeg
+from visionserve.runtime.pictures.fit import fit
+from visionserve.runtime.wire.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from visionserve.runtime.spec import InputSpec
-
-# Ours is stricter and is checked before anything is decoded; Pillow's would only warn.
-Image.MAX_IMAGE_PIXELS = None
-# Pillow warns of metadata that clients sent, which is no news to whoever reads the server's log.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    from visionserve.runtime.model import Transform
 
 # A progressive JPEG costs a pass over all its pixels per scan, and an empty scan is 75 bytes: 0.7 ns a pixel and
 # scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
@@ -39,10 +33,6 @@ _START_OF_SCAN = re.compile(rb"\xff\xda")
 
 # As Pillow names them. libtiff logs a line for every row of a damaged fax, so faxes could flood the server's log.
 _TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
-
-# Sides' ratio from which only the middle of a picture is resized, and the ratio that is left.
-_ELONGATED = 100
-_KEPT = 10
 
 # What has one meaning in 8 bits. Samples of 32 bits have no known range, and Lab is not for showing.
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
@@ -57,6 +47,16 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def configure_pillow() -> None:
+    """Set Pillow up for a process that decodes what clients send; it holds for all of the process.
+
+    Pillow's own limit of pixels is lifted, since ours is stricter and is checked before anything is decoded. Its
+    warnings of damaged metadata are silenced: clients could fill the server's log with them.
+    """
+    Image.MAX_IMAGE_PIXELS = None
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def decode(data: bytes | bytearray, max_pixels: int) -> Image.Image:
@@ -119,8 +119,8 @@ def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels:
 
 
 def _has_more_scans(data: bytes | bytearray, limit: int) -> bool:
-    # Three times as fast as `bytes.count` where there are few, and done early where there are too many.
-    return next(islice(_START_OF_SCAN.finditer(data), limit, None), None) is not None
+    # Searching is three times as fast as `bytes.count` where there are few, and ends early where there are many.
+    return any(count > limit for count, _ in enumerate(_START_OF_SCAN.finditer(data), start=1))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -151,14 +151,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def prepare(
-    picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int, spec: InputSpec, *, exact: bool
+    picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int, transform: Transform, *, exact: bool
 ) -> tuple[npt.NDArray[np.uint8], int]:
     """A picture, encoded or as pixels, at the network's input size.
 
     Args:
         picture: The encoded picture, or uint8 `[H, W, 3]`.
         max_pixels: The most pixels it may have.
-        spec: The transform to follow.
+        transform: The transform to follow.
         exact: Whether to follow it to the bit; else a plain JPEG goes the fast way, see `jpeg`.
 
     Returns:
@@ -168,48 +168,10 @@ def prepare(
         RequestError: See `decode`.
     """
     if isinstance(picture, np.ndarray):
-        return fit(Image.fromarray(picture), spec), picture.shape[0] * picture.shape[1]
+        return fit(Image.fromarray(picture), transform), picture.shape[0] * picture.shape[1]
     with _readable(picture, max_pixels) as image:
         size = image.width * image.height
-        if not exact and jpeg.takes(picture, image, spec):
-            return jpeg.fit(image, _orientation(image), spec), size
+        if not exact and jpeg.takes(picture, image, transform):
+            return jpeg.fit(image, _orientation(image), transform), size
         image.load()
-        return fit(_rgb(_upright(image)), spec), size
-
-
-def fit(image: Image.Image, spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """Resize and crop an RGB picture exactly as torchvision's classification transform does.
-
-    With Pillow alone, as torchvision does it: importing torchvision would add two seconds to a worker's start.
-
-    Args:
-        image: An RGB picture of any size.
-        spec: The transform to follow.
-
-    Returns:
-        uint8 `[crop, crop, 3]`; scaling to [0, 1] and normalising are the engine's.
-    """
-    shaped = _without_far_ends(image)
-    height, width = spec.resized(shaped.height, shaped.width)
-    resized = shaped.resize((width, height), Image.Resampling[spec.interpolation.upper()])
-    top, left = spec.corner(height, width)
-    return np.asarray(resized.crop((left, top, left + spec.crop, top + spec.crop)))
-
-
-def _without_far_ends(image: Image.Image) -> Image.Image:
-    """The picture, or the middle of one so elongated that enlarging its short side would fill the memory.
-
-    A picture of 50,000,000 x 1 resized to 232 on its short side would be 8 TB, all of it cropped away again but
-    a square in the middle. The middle that is kept is wide enough that nothing of that square changes but the
-    rounding of its position.
-    """
-    short, long = sorted(image.size)
-    if long <= _ELONGATED * short:
-        return image
-    left, top = ((side - _KEPT * short) // 2 if side == long else 0 for side in image.size)
-    return image.crop((left, top, image.width - left, image.height - top))
-
-
-def stack(images: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
-    """Pictures of one size as a batch: uint8 `[N, H, W, 3]`."""
-    return torch.from_numpy(np.stack(images))
+        return fit(_rgb(_upright(image)), transform), size

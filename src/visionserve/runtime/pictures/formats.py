@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from visionserve.runtime.errors import UnsupportedFormat
+from visionserve.runtime.wire.errors import UnsupportedFormat
 
 # The names Pillow gives the decoders we allow: each is common on the web or from cameras, and each is fuzzed.
 DECODERS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")

@@ -1,6 +1,6 @@
 """The fast way from a JPEG to the network's input, for what most pictures are: plain 8-bit photographs.
 
-Two things differ from the exact way in `images`. torch's resampling does Pillow's arithmetic in another order,
+Two things differ from the exact way in `decode`. torch's resampling does Pillow's arithmetic in another order,
 five times as fast: on photograph-like pictures a sample in a thousand differs, by 1 of 255. And a photograph at
 least twice `KEPT` times the size it is resized to is decoded at a half, a quarter or an eighth by the decoder's
 inverse cosine transform, which is a slightly different low-pass filter: 2.3 of 255 on average at most, where a
@@ -16,11 +16,13 @@ import PIL
 import torch
 from torch.nn.functional import interpolate
 
+from visionserve.runtime.pictures.fit import corner, resized
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    from visionserve.runtime.spec import InputSpec
+    from visionserve.runtime.model import Transform
 
 # How many times the wanted size a reduced decoding still has, so that most of the reduction is the exact filter's.
 KEPT = 1.5
@@ -52,13 +54,13 @@ def unsafe_decoder() -> str | None:
     )
 
 
-def takes(data: bytes | bytearray, image: Image.Image, spec: InputSpec) -> bool:
+def takes(data: bytes | bytearray, image: Image.Image, transform: Transform) -> bool:
     """Whether a picture, encoded and opened but not decoded, may go the fast way."""
     return (
         image.format == "JPEG"
         and image.mode in _MODES
-        and spec.interpolation in _FILTERS
-        and spec.crop <= spec.resize <= min(image.size)
+        and transform.interpolation in _FILTERS
+        and transform.crop <= transform.resize <= min(image.size)
         and max(image.size) <= _ELONGATED * min(image.size)
         # Searched for in the whole file, since a comment may hold the marker of anything. Pixels never do: in
         # coded data 0xFF is followed by 0 or a restart marker (T.81, B.1.1.5).
@@ -66,13 +68,13 @@ def takes(data: bytes | bytearray, image: Image.Image, spec: InputSpec) -> bool:
     )
 
 
-def fit(image: Image.Image, orientation: int, spec: InputSpec) -> npt.NDArray[np.uint8]:
+def fit(image: Image.Image, orientation: int, transform: Transform) -> npt.NDArray[np.uint8]:
     """Decode, resize and crop.
 
     Args:
         image: The picture, opened and not decoded; `takes` said yes.
         orientation: Its EXIF orientation, 1 to 8; the square that is kept is turned, not the whole picture.
-        spec: The transform to follow.
+        transform: The transform to follow.
 
     Returns:
         uint8 `[crop, crop, 3]`.
@@ -81,8 +83,8 @@ def fit(image: Image.Image, orientation: int, spec: InputSpec) -> npt.NDArray[np
         OSError: The picture is damaged or cut short.
     """
     stored_height, stored_width = image.height, image.width
-    height, width = spec.resized(stored_height, stored_width)
-    reduction = next((by for by in _REDUCTIONS if min(image.size) >= by * KEPT * spec.resize), 1)
+    height, width = resized(transform, stored_height, stored_width)
+    reduction = next((by for by in _REDUCTIONS if min(image.size) >= by * KEPT * transform.resize), 1)
     image.draft(None, (stored_width // reduction, stored_height // reduction))
     decoded = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     # In this order: torch sees by a batch's strides that its channels are last, and is twice as fast then.
@@ -90,23 +92,23 @@ def fit(image: Image.Image, orientation: int, spec: InputSpec) -> npt.NDArray[np
     # The decoder rounds sizes up, so its last row and column may lie mostly outside the picture: scaled by their
     # sizes the whole picture would shift. A hair more, lest a side be rounded down to one less.
     scale = [reduction * (1 + 1e-8) * to / of for to, of in ((height, stored_height), (width, stored_width))]
-    resized = interpolate(batch, scale_factor=scale, mode=spec.interpolation, antialias=True)
-    top, left = _stored_corner(height, width, spec, orientation)
-    kept = resized[0, :, top : top + spec.crop, left : left + spec.crop].permute(1, 2, 0)
+    scaled = interpolate(batch, scale_factor=scale, mode=transform.interpolation, antialias=True)
+    top, left = _stored_corner(height, width, transform, orientation)
+    kept = scaled[0, :, top : top + transform.crop, left : left + transform.crop].permute(1, 2, 0)
     # Engines want pixels in order; put in order here, on the decoders' threads, it costs nobody a wait.
     return np.ascontiguousarray(_turn(kept.numpy(), orientation))
 
 
-def _stored_corner(height: int, width: int, spec: InputSpec, orientation: int) -> tuple[int, int]:
+def _stored_corner(height: int, width: int, transform: Transform, orientation: int) -> tuple[int, int]:
     """Where torchvision's central square of the upright picture begins in the stored one.
 
     Its corner is rounded, so the square is up to a pixel off the middle, on the other side in a flipped picture.
     """
     on_side = orientation in _ON_SIDE
     upright_height, upright_width = (width, height) if on_side else (height, width)
-    top, left = spec.corner(upright_height, upright_width)
-    bottom, right = upright_height - spec.crop - top, upright_width - spec.crop - left
-    corner = {
+    top, left = corner(transform, upright_height, upright_width)
+    bottom, right = upright_height - transform.crop - top, upright_width - transform.crop - left
+    corners = {
         1: (top, left),
         2: (top, right),
         3: (bottom, right),
@@ -116,7 +118,7 @@ def _stored_corner(height: int, width: int, spec: InputSpec, orientation: int) -
         7: (right, bottom),
         8: (left, bottom),
     }
-    return corner[orientation]
+    return corners[orientation]
 
 
 def _turn(square: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:

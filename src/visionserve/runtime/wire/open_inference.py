@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from visionserve.runtime.errors import (
+from visionserve.runtime.wire.errors import (
     EmptyRequest,
     ImageTooLarge,
     InvalidBase64,

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast, get_args
 
-from visionserve.runtime.errors import DeadlineExceeded, InvalidHeader
-from visionserve.runtime.spec import ResponseShape
+from visionserve.runtime.model import ResponseShape
+from visionserve.runtime.wire.errors import DeadlineExceeded, InvalidHeader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from visionserve.runtime.errors import (
+from visionserve.runtime.wire import open_inference
+from visionserve.runtime.wire.errors import (
     EmptyRequest,
     InvalidBase64,
     InvalidHeader,
@@ -28,7 +29,6 @@ from visionserve.runtime.errors import (
     TooManyImages,
     UnsupportedFormat,
 )
-from visionserve.runtime.wire import open_inference
 from visionserve.runtime.wire.open_inference import Outputs
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One request as a server hands it over: named fields and headers."""
+"""One request as a server hands it over: named fields and headers, whichever server it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 @dataclass(frozen=True)
 class Request:
-    """What TorchServe knows of one request.
+    """What a server knows of one request.
 
     Attributes:
         fields: `body` for a raw body, the parts' names for multipart; bytes, or an already parsed JSON document.

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from visionserve.runtime.errors import RequestError
 from visionserve.runtime.wire import open_inference, payload
+from visionserve.runtime.wire.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from visionserve.runtime.model import ResponseShape
     from visionserve.runtime.predictions import Prediction
-    from visionserve.runtime.spec import ResponseShape
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
 STAGE_TIMES = "X-Stage-Times"
+BATCH_SIZE = "X-Batch-Size"
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,21 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def respond(outcome: Answered | Described | RequestError) -> Response:
-    """The response to one request; an error has the keys TorchServe's own errors have."""
+Outcome = Answered | Described | RequestError
+
+
+def respond(outcome: Outcome, batch: int) -> Response:
+    """The response to one request; an error has the keys TorchServe's own errors have.
+
+    Args:
+        outcome: What became of the request.
+        batch: How many requests were answered together; the header `X-Batch-Size` tells.
+    """
+    response = _response(outcome)
+    return replace(response, headers={**response.headers, BATCH_SIZE: str(batch)})
+
+
+def _response(outcome: Outcome) -> Response:
     if isinstance(outcome, RequestError):
         return Response(
             outcome.status,

@@ -1,0 +1,100 @@
+"""What an archive carries beside its weights and its engines' files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import PIL
+import torch
+import torchvision
+import yaml
+
+import visionserve
+from visionserve.archiver import mar, sources
+from visionserve.runtime import network
+from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
+from visionserve.runtime.proof import golden
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from visionserve.archiver.artefacts import Artefacts
+    from visionserve.archiver.weights.checkpoints import Checkpoint
+    from visionserve.archiver.weights.lookup import Found
+    from visionserve.runtime.proof.golden import GoldenAnswer
+
+HANDLER = Path("handlers") / "image_classifier.py"
+
+
+def files(root: Path, architecture: str) -> dict[str, Path]:
+    """Member name to file of all code that travels: the handler, the runtime, an architecture of one's own.
+
+    Args:
+        root: The project's folder.
+        architecture: A torchvision classifier or one's own, already imported.
+    """
+    own = sources.files(root, architecture) if network.is_custom(architecture) else {}
+    return {**own, **runtime_files(), mar.HANDLER_FILE: root / HANDLER}
+
+
+def runtime_files() -> dict[str, Path]:
+    """The member name and file of everything the handler imports: `visionserve/__init__.py` and the runtime."""
+    package = Path(visionserve.__file__).parent
+    paths = [package / "__init__.py", *sorted((package / "runtime").rglob("*.py"))]
+    return {str(Path("visionserve") / path.relative_to(package)): path for path in paths}
+
+
+def documents(
+    config: Mapping[str, Any],
+    labels: Sequence[str],
+    answers: Sequence[GoldenAnswer],
+    facts: Mapping[str, object],
+) -> dict[str, bytes]:
+    """The members that the server and the worker read.
+
+    Args:
+        config: TorchServe's settings and ours, with nothing left open.
+        labels: One distinct label per class.
+        answers: The answers to the golden pictures.
+        facts: The provenance.
+    """
+    return {
+        # In its own order, which is that of the description a worker gives.
+        CONFIG_FILE: yaml.safe_dump(dict(config), sort_keys=False).encode(),
+        LABELS_FILE: _json(labels),
+        GOLDEN_FILE: _json(golden.to_json(answers)),
+        PROVENANCE_FILE: _json(facts),
+    }
+
+
+def provenance(found: Found, checkpoint: Checkpoint, device: torch.device, made: Artefacts) -> dict[str, object]:
+    """Where the weights came from, and what built the archive.
+
+    Args:
+        found: The weights file.
+        checkpoint: What it holds.
+        device: Where the golden answers were computed.
+        made: What was made for the engines.
+    """
+    return {
+        **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
+        "weights": {
+            "origin": found.origin,
+            "file": found.path.name,
+            "sha256": found.sha256,
+            "format": checkpoint.format,
+            "key": checkpoint.key,
+            "prefix": checkpoint.prefix,
+            "dtypes": checkpoint.dtypes,
+            "unpickled": checkpoint.trusted,
+        },
+        "device": device.type,
+        "versions": {module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
+    }
+
+
+def _json(document: Sequence[object] | Mapping[str, object]) -> bytes:
+    return json.dumps(document, indent=1, ensure_ascii=False).encode()

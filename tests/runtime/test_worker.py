@@ -1,0 +1,145 @@
+"""The seam by itself: an unpacked archive and requests, with no server anywhere near."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zipfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tests import quick
+
+from visionserve.runtime import archive
+from visionserve.runtime.engines import isolation
+from visionserve.runtime.errors import SpecError
+from visionserve.runtime.model import Model
+from visionserve.runtime.pictures import decode
+from visionserve.runtime.proof import golden
+from visionserve.runtime.wire import responses
+from visionserve.runtime.wire.request import Request
+from visionserve.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+CPU = torch.device("cpu")
+PHOTOGRAPH = golden.encode(golden.photograph(7, 500, 375), "JPEG")
+
+
+@pytest.fixture(scope="module")
+def unpacked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(quick.build(project, "quick-seam").archive.path) as mar:
+        mar.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def worker(unpacked: Path) -> Iterator[Worker]:
+    opened = Worker.open(unpacked, device=CPU)
+    yield opened
+    opened.close()
+
+
+def test_an_archive_is_all_it_needs(worker: Worker, project: Path) -> None:
+    (response,) = worker.answer([Request({"body": PHOTOGRAPH})])
+    expected = quick.Offline(project)(PHOTOGRAPH)
+    assert (response.status, response.content_type) == (200, "application/json")
+    assert json.loads(response.body) == pytest.approx(dict(list(expected.items())[:5]), abs=1e-4)
+    assert response.headers["X-Batch-Size"] == "1"
+    assert (worker.model.name, worker.model.version) == ("quick-seam", "1.0")
+
+
+def test_it_is_called_what_its_server_calls_it(unpacked: Path) -> None:
+    renamed = Worker.open(unpacked, name="other", device=CPU)
+    (described,) = renamed.answer([Request({}, {"describe": "True"})])
+    assert json.loads(described.body)["model"] == "other"
+    renamed.close()
+
+
+def test_no_requests_have_no_responses(worker: Worker) -> None:
+    assert worker.answer([]) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [(decode, "prepare"), (isolation, "run"), (responses, "_document")],
+    ids=["decoding", "network", "answer"],
+)
+def test_whatever_breaks_inside_is_an_answer_and_never_raised(
+    module: Any, function: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise KeyError("/srv/secret")
+
+    monkeypatch.setattr(module, function, breaks)
+    got = worker.answer([Request({"body": PHOTOGRAPH}), Request({"body": b""})])
+    assert [response.status for response in got] == [500, 400]
+    assert json.loads(got[0].body)["type"] == "ModelFailure"
+    assert b"secret" not in got[0].body
+
+
+def test_a_picture_that_fails_takes_its_own_request_along_and_no_other(worker: Worker) -> None:
+    both = Request({"a": PHOTOGRAPH, "b": b"no picture"})
+    got = worker.answer([Request({"body": PHOTOGRAPH}), both, Request({"body": PHOTOGRAPH})])
+    assert [response.status for response in got] == [200, 400, 200]
+    assert got[0].body == got[2].body
+
+
+@pytest.mark.parametrize(("version", "exactly"), [("12.3.0", True), ("13.0.0", False)])
+def test_an_unsafe_pillow_is_only_trusted_with_the_exact_way(
+    version: str,
+    exactly: bool,
+    unpacked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("PIL.__version__", version)
+    config = archive.read_config(unpacked)
+    config["handler"]["decode"] = "fast"
+    for path in unpacked.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / archive.CONFIG_FILE).unlink()
+    (tmp_path / archive.CONFIG_FILE).write_text(yaml.safe_dump(config))
+    with caplog.at_level(logging.WARNING):
+        opened = Worker.open(tmp_path, device=CPU)
+    warned = [record.getMessage() for record in caplog.records if "corrupt memory" in record.getMessage()]
+    assert len(warned) == exactly
+    large = golden.encode(golden.photograph(8, 800, 600), "JPEG")
+    seen: list[np.ndarray[Any, Any]] = []
+    logits = opened.engine.logits
+
+    def watched(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append(pixels[0].numpy())
+        return logits(pixels)
+
+    monkeypatch.setattr(opened.engine, "logits", watched)
+    opened.answer([Request({"body": large})])
+    right, _ = decode.prepare(large, 1 << 20, opened.model.transform, exact=True)
+    assert np.array_equal(seen[0], right) == exactly
+    opened.close()
+
+
+@pytest.mark.parametrize("key", ["architecture", "weights", "input", "topK", "maxPixels"])
+def test_settings_without_what_the_worker_needs_name_it(key: str, unpacked: Path) -> None:
+    config = archive.read_config(unpacked)
+    del config["handler"][key]
+    with pytest.raises(SpecError, match=rf"model net: its model-config\.yaml lacks '{key}'; build it again"):
+        Model.from_config(config, quick.LABELS, "net", "1.0")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", ""])
+def test_damaged_settings_are_one_line(text: str, unpacked: Path, tmp_path: Path) -> None:
+    for path in unpacked.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / archive.CONFIG_FILE).unlink()
+    (tmp_path / archive.CONFIG_FILE).write_text(text)
+    with pytest.raises(SpecError, match=r"the archive's model-config\.yaml"):
+        Worker.open(tmp_path, device=CPU)
