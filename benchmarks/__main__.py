@@ -105,8 +105,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _publish(path: Path) -> None:
     for written in publish.beside(path):
         console.print(f"wrote {written}", soft_wrap=True)
-    if publish.readme(_ROOT):
-        console.print("refreshed README.md from the newest full run")
+    for page in publish.pages(_ROOT):
+        console.print(f"refreshed {page} from the newest full run", soft_wrap=True)
 
 
 def _make_weights(model: str) -> None:

@@ -1,4 +1,4 @@
-"""A run's files beside its JSON, and the README's section from the newest of them."""
+"""A run's files beside its JSON, and what the documentation shows of the newest of them."""
 
 from __future__ import annotations
 
@@ -36,31 +36,45 @@ def newest(root: Path) -> Path | None:
     return max(found, key=lambda path: str(Results.read(path).about["time"]), default=None)
 
 
-def readme(root: Path) -> bool:
-    """Put the newest full run into the README, between the section's markers.
+def pages(root: Path) -> list[Path]:
+    """Put the newest full run into the documentation, between each page's markers.
+
+    The README gets a few rows, docs/performance.md all of them.
 
     Returns:
-        Whether there is such a run, and a place for it.
+        The pages that have such a place, if there is such a run.
     """
-    path, page = newest(root), root / "README.md"
-    text = page.read_text(encoding="utf-8")
-    if path is None or BEGIN not in text or END not in text:
+    path = newest(root)
+    if path is None:
+        return []
+    results = Results.read(path)
+    sections = {root / "README.md": _brief(results), root / "docs" / "performance.md": _whole(results, path)}
+    return [page for page, section in sections.items() if _put(page, section)]
+
+
+def _put(page: Path, section: str) -> bool:
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    if BEGIN not in text or END not in text:
         return False
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(before + BEGIN + "\n" + _section(path) + "\n" + END + after, encoding="utf-8")
+    page.write_text(before + BEGIN + "\n" + section + "\n" + END + after, encoding="utf-8")
     return True
 
 
-def _section(path: Path) -> str:
-    results = Results.read(path)
+def _brief(results: Results) -> str:
+    return f"{tables.brief(results)}\n\n{tables.setting(results)}"
+
+
+def _whole(results: Results, path: Path) -> str:
     models = dict.fromkeys(load.model for load in results.workloads())
+    folder = f"../{FOLDER}"
     parts = [
-        _picture(path.stem, f"{FOLDER}/"),
+        _picture(path.stem, f"{folder}/"),
         "Requests a second:",
         *(tables.summary(results, model) for model in models),
         *filter(None, [tables.leniency(results)]),
-        f"{tables.setting(results)} [All of it]({FOLDER}/{path.stem}.md), [raw]({FOLDER}/{path.name}).",
+        f"{tables.setting(results)} [All of it]({folder}/{path.stem}.md), [raw]({folder}/{path.name}).",
         "`make benchmark` measures all of it again on your machine.",
     ]
     return "\n\n".join(parts)

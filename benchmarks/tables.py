@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks import plan
+from benchmarks.results import Workload
 from benchmarks.targets import TARGETS
 from visionserve.archiver.spec import HandlerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.results import Entry, Results, Spread, Workload
+    from benchmarks.results import Entry, Results, Spread
 
+_BRIEF_LOADS = [Workload(plan.RESNET50, "500x375", clients) for clients in (1, 32)]
 _MODELS = {plan.RESNET50: "ResNet-50", plan.VGG16: "VGG-16"}
 
 
@@ -27,6 +29,19 @@ def summary(results: Results, model: str = plan.RESNET50) -> str:
             continue
         cells = [_plain(results.rate(entry.name, load)) for load in loads]
         rows.append([entry.title, *cells, _latency(results, entry, loads)])
+    return table(head, rows)
+
+
+def brief(results: Results) -> str:
+    """Requests a second on ResNet-50 of stock TorchServe, of LitServe as documented, and of ours, and the p50."""
+    shown = (plan.STOCK, plan.LITSERVE, *plan.OURS.values())
+    loads = [load for load in results.workloads() if load.model == plan.RESNET50 and load in _BRIEF_LOADS]
+    head = [_MODELS[plan.RESNET50], *(_load(load) for load in loads), "p50 at 1 client"]
+    rows = [
+        [entry.title, *(_plain(results.rate(entry.name, load)) for load in loads), _latency(results, entry, loads)]
+        for entry in _entries(results, plan.RESNET50)
+        if entry.name in shown and not entry.not_run
+    ]
     return table(head, rows)
 
 

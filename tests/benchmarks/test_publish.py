@@ -24,6 +24,8 @@ README = f"# project\n\nbefore\n\n{publish.BEGIN}\nold\n{publish.END}\n\nafter\n
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "README.md").write_text(README)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "performance.md").write_text(README)
     make_results().write(tmp_path / publish.FOLDER / "2026-01-02-a-cpu-2-cores.json")
     return tmp_path
 
@@ -80,24 +82,35 @@ def test_charts_hold_every_measured_contender_and_are_the_same_each_time(root: P
     assert all(chart.name in report.read_text() for chart in charts)
 
 
-def test_the_readme_gets_the_newest_full_run_between_its_markers(root: Path) -> None:
+def test_pages_get_the_newest_full_run_between_their_markers(root: Path) -> None:
     newer = make_results()
     newer.about |= {"time": "2026-02-02T00:00:00+00:00", "date": "2026-02-02"}
     newer.write(root / publish.FOLDER / "2026-02-02-a-cpu-2-cores.json")
     quick = make_results()
     quick.about |= {"time": "2026-03-03T00:00:00+00:00", "quick": True}
     quick.write(root / publish.FOLDER / "2026-03-03-a-cpu-2-cores-quick.json")
-    assert publish.readme(root)
-    page = (root / "README.md").read_text()
-    assert page.startswith("# project\n\nbefore\n\n")
-    assert page.endswith("\n\nafter\n")
-    assert "2026-02-02-a-cpu-2-cores-dark.svg" in page
-    assert "old" not in page
-    assert publish.readme(root)
-    assert (root / "README.md").read_text() == page
+    pages = [root / "README.md", root / "docs" / "performance.md"]
+    assert publish.pages(root) == pages
+    texts = [page.read_text() for page in pages]
+    for text in texts:
+        assert text.startswith("# project\n\nbefore\n\n")
+        assert text.endswith("\n\nafter\n")
+        assert "2026-02-02" in text
+        assert "old" not in text
+    assert "2026-02-02-a-cpu-2-cores-dark.svg" in texts[1]
+    assert publish.pages(root) == pages
+    assert [page.read_text() for page in pages] == texts
 
 
-def test_a_readme_without_a_run_or_a_place_for_it_stays_as_it_is(root: Path) -> None:
+def test_the_readme_gets_few_rows_and_the_page_all(root: Path) -> None:
+    publish.pages(root)
+    brief, whole = (root / name for name in ("README.md", "docs/performance.md"))
+    assert f"| title of {plan.STOCK} | 20.0 | 20.0 | 50.0 ms |" in brief.read_text()
+    assert plan.STOCK_DEFAULT not in brief.read_text()
+    assert whole.read_text().count("| title of ") > brief.read_text().count("| title of ")
+
+
+def test_a_page_without_a_place_for_it_stays_as_it_is(root: Path) -> None:
     (root / "README.md").write_text("# no markers\n")
-    assert not publish.readme(root)
+    assert publish.pages(root) == [root / "docs" / "performance.md"]
     assert (root / "README.md").read_text() == "# no markers\n"
