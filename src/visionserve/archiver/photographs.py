@@ -73,7 +73,7 @@ def examples() -> list[Example]:
     folder = _installed("skimage", "data")
     there = [name for name in _TRUTHS if folder is not None and (folder / name).is_file()]
     if folder is None or not there:
-        raise NoPhotographs(_how_to_get("scikit-image, which carries them,"))
+        raise NoPhotographs(_how_to_get("scikit-image, which carries photographs,"))
     return [Example(name, (folder / name).read_bytes(), *_TRUTHS[name]) for name in there]
 
 

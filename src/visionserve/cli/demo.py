@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from visionserve.client import Client
 
 _READY_TIMEOUT = 300.0  # seconds
+_NOTE = "[yellow]note:[/]"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def demo(
     try:
         parts.append(_photographs(root, offline=offline))
     except photographs.NoPhotographs as error:
-        _note(f"the colours alone, without photographs: {error}")
+        errors.print(f"{_NOTE} the colours alone: {escape(str(error))}", highlight=False, soft_wrap=True)
     archives = {part.archive.stem: part.archive for part in parts}
     settings = properties.Properties.read(root / properties.FILE).on_free_ports()
     folder = root / "reports" / "demo"
@@ -69,7 +70,7 @@ def demo(
         with Client(settings.inference, settings.management) as client:
             for part in parts:
                 wrong += _ask(client, part, folder, table)
-    output.print(table)
+    output.print("", table, "", sep="\n")
     shown = sum(len(part.examples) for part in parts)
     if wrong:
         errors.print(f"{wrong} of {shown} pictures were classified wrongly")
@@ -86,10 +87,11 @@ def _colours(root: Path, model: str) -> Part:
     """The network of seven colours, made here if it is not there yet."""
     from visionserve.archiver import builder, catalog, demo
     from visionserve.archiver.weights import lookup
+    from visionserve.runtime.errors import SpecError
 
     source = catalog.find(root, model)
     if not catalog.is_demo(root, source):
-        raise typer.BadParameter(f"{model} is no demo model; there are {', '.join(catalog.demo_names(root))}")
+        raise SpecError(f"{model} is no demo model; there are {', '.join(catalog.demo_names(root))}")
     spec = catalog.read(source)
     weights = root / lookup.file_name(spec.handler)
     if not weights.exists():
@@ -115,7 +117,7 @@ def _photographs(root: Path, *, offline: bool) -> Part:
     examples = photographs.examples()
     network = photographs.choose(root, offline=offline)
     if network.note:
-        _note(network.note)
+        errors.print(f"{_NOTE} {escape(network.note)}", highlight=False)
     archive = root / builder.STORE / f"{network.spec.name}.mar"
     if not demo.is_current(archive, [network.source, network.weights, *_carried(root)]):
         with output.status(f"building {archive}"):
@@ -148,7 +150,9 @@ def _ask(client: Client, part: Part, folder: Path, table: Table) -> int:
 
 
 def _table() -> Table:
-    table = Table("picture", "expected", "answer", "probability", "ms", box=box.SIMPLE_HEAD)
+    # Without its outer edge and with narrow gaps it has room for the longest names in 80 columns.
+    table = Table("picture", "expected", "answer", "probability", "ms", box=box.SIMPLE_HEAD, show_edge=False)
+    table.padding = (0, 1, 0, 0)
     for column in table.columns[3:]:
         column.justify = "right"
     return table
@@ -156,7 +160,3 @@ def _table() -> Table:
 
 def _built(built: Built) -> None:
     output.print(f"[green]built[/]  {built.archive.path.name}: {built.engine}", highlight=False, soft_wrap=True)
-
-
-def _note(text: str) -> None:
-    errors.print(f"[yellow]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
