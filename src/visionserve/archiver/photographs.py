@@ -100,7 +100,7 @@ def choose(
         if not lookup.are_here(root, RESNET50, spec.handler) and not offline:
             _fetch(root, spec, patience, limit)
         if lookup.are_here(root, RESNET50, spec.handler):
-            return Network(source, spec, lookup.find(root, RESNET50, spec.handler).path)
+            return Network(source, spec, lookup.find(root, RESNET50, spec.handler).path.absolute())
     except download.NotFetched as error:
         note = f"torchvision's ResNet-50 could not be fetched ({error.cause})"
     except WeightsError as error:

@@ -77,7 +77,7 @@ def demo(
         raise typer.Exit(1)
     output.print(
         f"All {shown} are right; the pictures are in {escape(str(folder))}. The server is stopped.\n"
-        "Next, your own weights or torchvision's: 'make weights archive serve'.",
+        "Next, your own network: 'visionserve serve flowers.pth --labels flowers.txt'.",
         highlight=False,
         soft_wrap=True,
     )
