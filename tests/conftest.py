@@ -51,7 +51,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, demo_weights: Path) -> Pat
     (root / "weights").mkdir()
     for name in DEMO_MODELS:
         (root / "weights" / f"{name}.pth").symlink_to(demo_weights / f"{name}.pth")
-    (root / "models" / "demo").mkdir(parents=True)
+    (root / "models" / "demo" / "photographs").mkdir(parents=True)
     exact = "".join(f"  {key}: {value}\n" for key, value in EXACT.items())
     for path in (REPOSITORY / "models").rglob("*.*"):
         text = path.read_text().replace("handler:\n", f"handler:\n{exact}")

@@ -69,7 +69,7 @@ def test_a_second_run_builds_nothing(checkout: Path) -> None:
         "models/demo/demo-resnet50.yaml",
         "models/demo/colours.txt",
         "handlers/image_classifier.py",
-        "src/visionserve/runtime/images.py",
+        "src/visionserve/runtime/pictures/decode.py",
         "src/visionserve/runtime/engines/eager.py",
         "weights/demo-resnet50.pth",
     ],
@@ -109,3 +109,16 @@ def test_predicting_nothing_names_what_is_missing(checkout: Path) -> None:
     assert done.returncode != 0
     assert "make predict IMAGE=photo.jpg" in done.stdout
     assert "visionserve predict" in make(checkout, "--dry-run", "predict")
+
+
+def test_a_demo_whose_photographs_cannot_be_installed_goes_on_without(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").symlink_to(REPOSITORY / "Makefile")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for name in ("pyproject.toml", "constraints.txt", ".venv/.installed"):
+        (tmp_path / name).touch()
+    for name, script in (("python", "exit 1"), ("visionserve", 'echo "visionserve $@"')):
+        stub = tmp_path / ".venv" / "bin" / name
+        stub.write_text(f"#!/bin/sh\n{script}\n")
+        stub.chmod(0o755)
+    assert make(tmp_path, "demo").splitlines()[-1] == "visionserve demo"
+    assert not (tmp_path / ".venv" / ".demo").exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 import torchvision
@@ -7,6 +9,9 @@ import torchvision
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 from visionserve.runtime.machine import device
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CPU = torch.device("cpu")
 
@@ -71,3 +76,20 @@ def test_missing_and_unexpected_keys_are_named(state_dict: dict[str, torch.Tenso
 def test_a_head_of_another_size_is_named_with_both_shapes(state_dict: dict[str, torch.Tensor]) -> None:
     with pytest.raises(WeightsError, match=r"'fc\.weight' has shape \[3, 512\], the network wants \[5, 512\]"):
         network.load("resnet18", {}, state_dict, 5, CPU)
+
+
+def test_an_architecture_of_ones_own_may_be_a_method_of_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_heads.py").write_text(
+        "import torch\n"
+        "class Head(torch.nn.Linear):\n"
+        "    @classmethod\n"
+        "    def from_width(cls, width, num_classes):\n"
+        "        return cls(width, num_classes)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    built = network.build("own_heads:Head.from_width", 3, {"width": 5})
+    assert built.weight.shape == (3, 5)
+    with pytest.raises(SpecError, match=r"module own_heads has no function 'Head\.from_depth'"):
+        network.build("own_heads:Head.from_depth", 3, {})

@@ -21,6 +21,11 @@ def names(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / MODELS).glob("*.yaml"))
 
 
+def demo_names(root: Path) -> list[str]:
+    """The demo models of the project at `root`, sorted."""
+    return sorted(path.stem for path in (root / MODELS / DEMO).glob("*.yaml"))
+
+
 def find(root: Path, name: str) -> Path:
     """The YAML file of a model, deployed or demo.
 
@@ -31,7 +36,7 @@ def find(root: Path, name: str) -> Path:
     for path in (folder / f"{name}.yaml", folder / DEMO / f"{name}.yaml"):
         if path.is_file():
             return path
-    known = names(root) + sorted(path.stem for path in (folder / DEMO).glob("*.yaml"))
+    known = names(root) + demo_names(root)
     raise SpecError(
         f"no model '{name}': {MODELS}/{name}.yaml does not exist; there are {', '.join(known) or 'none'}"
     )

@@ -8,7 +8,8 @@ the result is a real network with real margins.
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -25,11 +26,13 @@ from visionserve.runtime.pictures.fit import fit, stack
 from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from visionserve.archiver.spec import HandlerSpec
     from visionserve.runtime.model import Transform
+
+_T = TypeVar("_T")
 
 # Hue in degrees of each class, in the order of models/demo/colours.txt.
 HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue": 228, "magenta": 300}
@@ -44,6 +47,23 @@ _RIDGE = 1e-3
 # Logits of the solved layer are near 0 and 1; this turns them into confident probabilities.
 _SHARPNESS = 10.0
 _HELD_OUT_SEED = 1_000_000
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture whose right answer is known.
+
+    Attributes:
+        name: A file name for it.
+        data: The encoded picture.
+        truth: What a person would say it shows.
+        accepted: The labels that say so.
+    """
+
+    name: str
+    data: bytes
+    truth: str
+    accepted: tuple[str, ...]
 
 
 def picture(colour: str, seed: int) -> bytes:
@@ -68,6 +88,19 @@ def held_out(per_class: int = _HELD_OUT_PER_CLASS) -> list[tuple[str, bytes]]:
     return [(colour, picture(colour, _HELD_OUT_SEED + seed)) for seed in range(per_class) for colour in HUES]
 
 
+def examples() -> list[Example]:
+    """One picture of each colour that the demo weights never saw."""
+    return [Example(f"{colour}.jpg", data, colour, (colour,)) for colour, data in held_out(per_class=1)]
+
+
+def is_current(archive: Path, sources: Iterable[Path]) -> bool:
+    """Whether an archive is there and newer than every file that goes into it."""
+    if not archive.is_file():
+        return False
+    built = archive.stat().st_mtime
+    return all(source.stat().st_mtime <= built for source in sources)
+
+
 def make(spec: HandlerSpec, target: Path) -> float:
     """Train demo weights into a file, and return the share of held-out pictures they classify rightly.
 
@@ -80,6 +113,7 @@ def make(spec: HandlerSpec, target: Path) -> float:
             f"only {accuracy:.1%} of the held-out pictures are right, {_REQUIRED_ACCURACY:.0%} are required"
             f"; nothing was written to {target}"
         )
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     with part.open("wb") as file:
         torch.save(state_dict, file)
@@ -100,11 +134,12 @@ def train(architecture: str, transform: Transform) -> tuple[dict[str, torch.Tens
     torch.manual_seed(0)
     network = torchvision.models.get_model(architecture, weights=None, num_classes=len(HUES))
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    examples = [(colour, picture(colour, seed)) for seed in range(_TRAINED_PER_CLASS) for colour in HUES]
-    batches = _batches([data for _, data in examples], transform)
+    drawn = [(colour, seed) for seed in range(_TRAINED_PER_CLASS) for colour in HUES]
+    pictures = [picture(*each) for each in _progress(drawn, f"{architecture}: drawing pictures")]
+    batches = _batches(pictures, transform)
     _learn_statistics(network, batches, architecture)
     features = _features(network.eval(), head, batches, architecture)
-    _solve(head, features, _targets([colour for colour, _ in examples]))
+    _solve(head, features, _targets([colour for colour, _ in drawn]))
     return network.state_dict(), _accuracy(network, transform, architecture)
 
 
@@ -160,12 +195,13 @@ def _solve(head: nn.Linear, features: torch.Tensor, targets: torch.Tensor) -> No
 
 @torch.inference_mode()
 def _accuracy(network: nn.Module, transform: Transform, name: str) -> float:
-    examples = held_out()
-    batches = _batches([data for _, data in examples], transform)
+    pictures = held_out()
+    batches = _batches([data for _, data in pictures], transform)
     logits = torch.cat([network(batch) for batch in _progress(batches, f"{name}: held-out pictures")])
-    right = logits.argmax(dim=1) == _targets([colour for colour, _ in examples]).argmax(dim=1)
+    right = logits.argmax(dim=1) == _targets([colour for colour, _ in pictures]).argmax(dim=1)
     return float(right.double().mean())
 
 
-def _progress(batches: Sequence[torch.Tensor], description: str) -> Sequence[torch.Tensor]:
-    return track(batches, description, console=Console(stderr=True))  # type: ignore[return-value]
+def _progress(items: Sequence[_T], description: str) -> Iterable[_T]:
+    console = Console(stderr=True)
+    return track(items, f"{description:<36}", console=console, transient=True, disable=not console.is_terminal)

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
-from visionserve.cli import archive, weights
 from visionserve.cli.console import Root, errors, output
 
+if TYPE_CHECKING:
+    from visionserve.archiver.builder import Built
+    from visionserve.archiver.demo import Example
+    from visionserve.client import Client
+
 _READY_TIMEOUT = 300.0  # seconds
+_NOTE = "[yellow]note:[/]"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network of the demo: its archive, where it comes from, and the pictures it is shown."""
+
+    archive: Path
+    origin: str
+    examples: list[Example]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -22,40 +39,124 @@ def add_commands(app: typer.Typer) -> None:
 
 def demo(
     model: Annotated[str, typer.Argument(help="A demo model.")] = "demo-resnet50",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Fetch nothing; use what is on this machine.")
+    ] = False,
     root: Root = Path(),
 ) -> None:
-    """Make demo weights, build their archive, serve it, and classify a picture of each colour over REST."""
-    from visionserve.archiver import demo as pictures
-    from visionserve.client import Client
-    from visionserve.server import health, launcher, properties, store
+    """Make a network that knows seven colours, serve it beside one trained on ImageNet, and ask both over REST.
 
-    mar = root / store.FOLDER / f"{model}.mar"
-    if not mar.exists():
-        weights.fetch([model], root=root)
-        archive.archive([model], root=root)
+    The exit code is 1 if a picture is classified wrongly.
+    """
+    from visionserve.archiver import photographs
+    from visionserve.client import Client
+    from visionserve.server import health, launcher, properties
+
+    parts = [_colours(root, model)]
+    try:
+        parts.append(_photographs(root, offline=offline))
+    except photographs.NoPhotographs as error:
+        errors.print(f"{_NOTE} the colours alone: {escape(str(error))}", highlight=False, soft_wrap=True)
+    archives = {part.archive.stem: part.archive for part in parts}
     settings = properties.Properties.read(root / properties.FILE).on_free_ports()
     folder = root / "reports" / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    table = Table("picture", "expected", "answer", "probability", "ms", title=f"{model} over REST")
+    table = _table()
     wrong = 0
-    with launcher.TorchServe({model: mar}, settings, root / "logs" / "demo") as server:
-        with output.status("TorchServe is loading the model"):
+    with launcher.TorchServe(archives, settings, root / "logs" / "demo") as server:
+        with output.status(f"TorchServe loads {' and '.join(archives)}"):
             for name, seconds in health.wait_until_ready(server, _READY_TIMEOUT):
-                output.print(f"[green]ready[/] {name} after {seconds:.1f} s")
+                output.print(f"[green]ready[/]  {name} after {seconds:.1f} s", highlight=False)
         with Client(settings.inference, settings.management) as client:
-            for colour, data in pictures.held_out(per_class=1):
-                path = folder / f"{colour}.jpg"
-                path.write_bytes(data)
-                start = time.perf_counter()
-                answer, probability = next(iter(client.predict(model, data).items()))
-                elapsed = 1000 * (time.perf_counter() - start)
-                wrong += answer != colour
-                style = "green" if answer == colour else "red"
-                table.add_row(str(path), colour, f"[{style}]{answer}[/]", f"{probability:.4f}", f"{elapsed:.0f}")
-    output.print(table)
+            for part in parts:
+                wrong += _ask(client, part, folder, table)
+    output.print("", table, "", sep="\n")
+    shown = sum(len(part.examples) for part in parts)
     if wrong:
-        errors.print(f"{wrong} of {len(table.rows)} pictures were classified wrongly")
+        errors.print(f"{wrong} of {shown} pictures were classified wrongly")
         raise typer.Exit(1)
     output.print(
-        "The server is stopped. Next: 'make weights archive serve' with your own or torchvision's weights."
+        f"All {shown} are right; the pictures are in {escape(str(folder))}. The server is stopped.\n"
+        "Next, your own network: 'visionserve serve flowers.pth --labels flowers.txt'.",
+        highlight=False,
+        soft_wrap=True,
     )
+
+
+def _colours(root: Path, model: str) -> Part:
+    """The network of seven colours, made here if it is not there yet."""
+    from visionserve.archiver import builder, catalog, demo
+    from visionserve.archiver.weights import lookup
+    from visionserve.runtime.errors import SpecError
+
+    source = catalog.find(root, model)
+    if not catalog.is_demo(root, source):
+        raise SpecError(f"{model} is no demo model; there are {', '.join(catalog.demo_names(root))}")
+    spec = catalog.read(source)
+    weights = root / lookup.file_name(spec.handler)
+    if not weights.exists():
+        accuracy = demo.make(spec.handler, weights)
+        right = f"{accuracy:.0%} of {demo.HELD_OUT} held-out pictures right"
+        output.print(f"[green]made[/]   {weights.name}: {right}", highlight=False, soft_wrap=True)
+    archive = root / builder.STORE / f"{model}.mar"
+    labels = root / str(spec.handler.labels)
+    if not demo.is_current(archive, [source, weights, labels, *_carried(root)]):
+        with output.status(f"building {archive}"):
+            _built(builder.build(root, spec, source))
+    return Part(archive, "made on this machine", demo.examples())
+
+
+def _photographs(root: Path, *, offline: bool) -> Part:
+    """The network trained on ImageNet, and photographs.
+
+    Raises:
+        NoPhotographs: They are not to be had here.
+    """
+    from visionserve.archiver import builder, demo, photographs
+
+    examples = photographs.examples()
+    network = photographs.choose(root, offline=offline)
+    if network.note:
+        errors.print(f"{_NOTE} {escape(network.note)}", highlight=False)
+    archive = root / builder.STORE / f"{network.spec.name}.mar"
+    if not demo.is_current(archive, [network.source, network.weights, *_carried(root)]):
+        with output.status(f"building {archive}"):
+            _built(photographs.build(root, network))
+    return Part(archive, "trained on ImageNet", examples)
+
+
+def _carried(root: Path) -> list[Path]:
+    from visionserve.archiver import contents
+
+    return [root / contents.HANDLER, *contents.runtime_files().values()]
+
+
+def _ask(client: Client, part: Part, folder: Path, table: Table) -> int:
+    """Classify a part's pictures, a row each; return how many answers are wrong."""
+    name = part.archive.stem
+    table.add_row(f"[bold]{name}[/]", f"[dim]{part.origin}[/]")
+    wrong = 0
+    for example in part.examples:
+        (folder / example.name).write_bytes(example.data)
+        start = time.perf_counter()
+        answer, probability = next(iter(client.predict(name, example.data).items()))
+        elapsed = 1000 * (time.perf_counter() - start)
+        right = answer in example.accepted
+        wrong += not right
+        said = f"[green]{escape(answer)}[/]" if right else f"[red]{escape(answer)}, wrong[/]"
+        table.add_row(f"  {example.name}", example.truth, said, f"{probability:.2f}", f"{elapsed:.0f}")
+    table.add_section()
+    return wrong
+
+
+def _table() -> Table:
+    # Without its outer edge and with narrow gaps it has room for the longest names in 80 columns.
+    table = Table("picture", "expected", "answer", "probability", "ms", box=box.SIMPLE_HEAD, show_edge=False)
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns[3:]:
+        column.justify = "right"
+    return table
+
+
+def _built(built: Built) -> None:
+    output.print(f"[green]built[/]  {built.archive.path.name}: {built.engine}", highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ The builder's scripts and the server's worker load through this one function.
 from __future__ import annotations
 
 import importlib
+import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -170,7 +171,10 @@ def _custom(architecture: str) -> Callable[..., Any]:
         raise SpecError(
             f"architecture '{architecture}': {error}; it is imported from the project's folder"
         ) from error
-    function = getattr(module, function_name, None)
+    try:
+        function = operator.attrgetter(function_name)(module)
+    except AttributeError:
+        function = None
     if not callable(function):
         raise SpecError(f"architecture '{architecture}': module {module_name} has no function '{function_name}'")
     return function  # type: ignore[no-any-return]

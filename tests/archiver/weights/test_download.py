@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from visionserve.archiver.weights.download import download
+from visionserve.archiver.weights.download import NotFetched, download
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -83,6 +83,16 @@ def test_a_broken_download_leaves_nothing_that_looks_whole_and_is_resumed(mirror
 def test_a_download_that_broke_off_after_its_last_byte_needs_no_more(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT)
     assert download(mirror.url, tmp_path / NAME) == DIGEST
+
+
+def test_what_has_not_arrived_within_the_limit_is_left_to_the_next_call(mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(NotFetched, match="bytes arrived in 0 s") as error:
+        download(mirror.url, tmp_path / NAME, limit=0)
+    assert "bytes arrived in 0 s" in error.value.cause
+    kept = (tmp_path / f"{NAME}.part").stat().st_size
+    assert 0 < kept < len(CONTENT)
+    assert download(mirror.url, tmp_path / NAME) == DIGEST
+    assert mirror.ranges == [None, f"bytes={kept}-"]
 
 
 def test_a_wrong_digest_leaves_nothing(mirror: Mirror, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 import requests
@@ -18,23 +20,43 @@ _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16  # bytes; what is left of a chunk is lost when the connection breaks
 
 
-def download(url: str, destination: Path) -> str:
+class NotFetched(WeightsError):
+    """A file did not arrive.
+
+    Attributes:
+        cause: Why, in a few words.
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+def download(url: str, destination: Path, *, patience: float = _TIMEOUT, limit: float = math.inf) -> str:
     """Fetch `url` to `destination`, whose name may end in digits of its SHA-256, and return the digest.
 
     What arrived before a broken connection stays beside it as `.part` and is continued by the next call.
 
+    Args:
+        url: What to fetch.
+        destination: Where it is to be.
+        patience: Seconds without a byte after which the connection counts as broken.
+        limit: Seconds after which what has not arrived is left to the next call.
+
     Raises:
-        WeightsError: The server cannot be reached, the file did not arrive whole, or its digest is wrong; then
-            `destination` does not exist.
+        NotFetched: The server cannot be reached, or the file did not arrive whole.
+        WeightsError: Its digest is wrong. In either case `destination` does not exist.
     """
     part = destination.with_name(destination.name + ".part")
     destination.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _fetch(url, part)
+        _fetch(url, part, patience, limit)
     except (requests.RequestException, OSError) as error:
-        raise WeightsError(
-            f"{destination.name} could not be downloaded ({_cause(error)}); on a machine without network, get"
-            f" {url} elsewhere and put it at {destination}{_digest_note(destination)}"
+        cause = _cause(error)
+        raise NotFetched(
+            cause,
+            f"{destination.name} could not be downloaded ({cause}); on a machine without network, get"
+            f" {url} elsewhere and put it at {destination}{_digest_note(destination)}",
         ) from error
     sha256 = lookup.digest(part)
     wanted = lookup.digest_in_name(destination) or ""
@@ -45,10 +67,11 @@ def download(url: str, destination: Path) -> str:
     return sha256
 
 
-def _fetch(url: str, part: Path) -> None:
+def _fetch(url: str, part: Path, patience: float, limit: float) -> None:
+    end = time.monotonic() + limit
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+    with requests.get(url, headers=headers, stream=True, timeout=patience) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return  # all of it is here already; the digest decides
         response.raise_for_status()
@@ -65,6 +88,8 @@ def _fetch(url: str, part: Path) -> None:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
                 progress.advance(task, len(chunk))
+                if time.monotonic() > end:
+                    raise OSError(f"{file.tell()} bytes arrived in {limit:.0f} s; the next try goes on from there")
             size = file.tell()
     if total is not None and size != total:
         raise OSError(f"{size} of {total} bytes arrived; run the command again to continue")
