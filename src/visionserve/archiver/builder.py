@@ -21,7 +21,7 @@ import yaml
 
 import visionserve
 from visionserve.archiver import architectures, artefacts, labels, mar, sources
-from visionserve.archiver.weights import checkpoints, conversion, lookup
+from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.runtime import network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.classifier import Classifier
@@ -90,7 +90,7 @@ def build(
     """
     found = lookup.find(root, spec.name, spec.handler, weights_path)
     checkpoint = checkpoints.read(found.path, spec.handler.weights_key, trust_pickle=trust_pickle)
-    transform = lookup.transform(spec.handler, found.entry)
+    transform = entries.transform(spec.handler, found.entry)
     architecture = spec.handler.architecture
     options = {**architectures.options(architecture, transform.crop), **spec.handler.options}
     device = network.best_device()
@@ -230,7 +230,7 @@ def _stray(expected: Sequence[golden.GoldenAnswer], answers: Sequence[golden.Gol
 def _clean(fitted: Fitted, found: Found, target: Path) -> Found:
     """The weights written anew, as the worker loads them; their origin stays that of the file they came from."""
     path = conversion.write(fitted.state_dict, target)
-    return dataclasses.replace(found, path=path, sha256=lookup.digest(path))
+    return dataclasses.replace(found, path=path, sha256=digests.sha256_of(path))
 
 
 def runtime_files() -> dict[str, Path]:

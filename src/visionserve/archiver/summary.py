@@ -9,7 +9,7 @@ import torchinfo
 from torch.utils.flop_counter import FlopCounterMode
 
 from visionserve.archiver import architectures, catalog, labels, sources
-from visionserve.archiver.weights import checkpoints, lookup
+from visionserve.archiver.weights import checkpoints, entries, lookup
 from visionserve.archiver.weights.serialization import one_line
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError
@@ -95,7 +95,7 @@ def summarize(
         WeightsError: The weights are damaged or not this architecture's.
     """
     spec = _spec(root, model)
-    transform = lookup.transform(spec.handler)
+    transform = entries.transform(spec.handler)
     architecture = spec.handler.architecture
     options = {**architectures.options(architecture, transform.crop), **spec.handler.options}
     with sources.importable(root):
@@ -125,7 +125,7 @@ def _classes(
         return architectures.fit(handler.architecture, options, read.state_dict).classes, str(found.path)
     if handler.labels is not None:
         return len(labels.read(root / handler.labels)), handler.labels
-    entry = lookup.entry(handler)
+    entry = entries.of(handler)
     return len(entry.meta["categories"]), str(entry)
 
 

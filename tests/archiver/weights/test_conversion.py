@@ -10,7 +10,7 @@ import torch
 import torchvision
 from tests.archiver.conftest import FORMS
 
-from visionserve.archiver.weights import checkpoints, conversion, lookup
+from visionserve.archiver.weights import checkpoints, conversion, digests
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def test_digest_in_the_name_is_the_files_and_is_verified_ever_after(suffix: str,
     path = conversion.write(TENSORS, tmp_path / f"net{suffix}", digest_in_name=True)
 
     assert path.name == f"net-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{suffix}"
-    lookup.verify(path)
+    digests.verify(path)
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(WeightsError, match="it is damaged"):
-        lookup.verify(path)
+        digests.verify(path)
 
 
 @pytest.mark.parametrize(

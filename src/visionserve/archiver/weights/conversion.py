@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import safetensors.torch
 import torch
 
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import digests
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write(state_dict: Mapping[str, torch.Tensor], target: Path, *, digest_in_nam
                 torch.save(own, file)  # to a file object: a path's name would become part of the bytes
         part.chmod(0o644)
         if digest_in_name:
-            target = target.with_name(f"{target.stem}-{lookup.digest(part)[:_DIGITS]}{target.suffix}")
+            target = target.with_name(f"{target.stem}-{digests.sha256_of(part)[:_DIGITS]}{target.suffix}")
         part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)

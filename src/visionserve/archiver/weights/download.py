@@ -8,7 +8,7 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import digests
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def download(url: str, destination: Path) -> str:
             f"{destination.name} could not be downloaded ({_cause(error)}); on a machine without network, get"
             f" {url} elsewhere and put it at {destination}{_digest_note(destination)}"
         ) from error
-    sha256 = lookup.digest(part)
-    wanted = lookup.digest_in_name(destination) or ""
+    sha256 = digests.sha256_of(part)
+    wanted = digests.in_name(destination) or ""
     if not sha256.startswith(wanted):
         part.unlink()
         raise WeightsError(f"{url} arrived with SHA-256 {sha256}, expected {wanted}...; nothing was kept")
@@ -77,5 +77,5 @@ def _cause(error: Exception) -> str:
 
 
 def _digest_note(destination: Path) -> str:
-    digest = lookup.digest_in_name(destination)
+    digest = digests.in_name(destination)
     return f" (SHA-256 {digest}...)" if digest else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visionserve.archiver import architectures
-from visionserve.archiver.weights import checkpoints, lookup
+from visionserve.archiver.weights import checkpoints, digests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ def inspect(path: Path, key: str | None = None, *, trust_pickle: bool = False) -
     Raises:
         WeightsError: It cannot be read, is damaged or untrusted, or its digest is not the one in its name.
     """
-    sha256 = lookup.verify(path)
+    sha256 = digests.verify(path)
     checkpoint = checkpoints.read(path, key, trust_pickle=trust_pickle)
     return Inspection(
         path=path,
