@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path  # noqa: TC003  typer reads the annotations at run time
+from pathlib import Path  # noqa: TC003  # typer reads annotations
 from typing import Annotated
 
 import typer
