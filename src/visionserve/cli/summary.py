@@ -25,6 +25,9 @@ def summary(
     size: Annotated[
         str | None, typer.Option("--input", help="Channels x height x width, such as 3x640x640.", metavar="CxHxW")
     ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, help="The class count, where there are no weights to take it from.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="A weights file to take the class count from.")] = None,
     depth: Annotated[int, typer.Option(min=0, help="How deep inside modules the table goes.")] = _SHOWN_DEPTH,
     trust_pickle: TrustPickle = False,
@@ -34,7 +37,7 @@ def summary(
     """Print the layer table of a network: names, output shapes, parameters, multiply-adds."""
     from visionserve.archiver.summary import summarize
 
-    found = summarize(root, model, _size(size), weights, trust_pickle=trust_pickle)
+    found = summarize(root, model, _size(size), weights, classes=classes, trust_pickle=trust_pickle)
     if as_json:
         totals = {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
         print_json({**dataclasses.asdict(found), **totals})

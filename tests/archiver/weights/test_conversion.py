@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,4 +87,21 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(target: str, message: 
     with pytest.raises(WeightsError, match=message):
         conversion.write(TENSORS, tmp_path / target)
 
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+    target = tmp_path / f"net{suffix}"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (10_000, hard)
+    )  # the kernel refuses to write more, as on a full disk
+    try:
+        with pytest.raises(WeightsError, match=r"cannot be written: .*File too large") as refused:
+            conversion.write({"weight": torch.zeros(10_000)}, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert len(str(refused.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -127,3 +127,15 @@ def test_directory_is_no_weights_file(root: Path) -> None:
 
     with pytest.raises(WeightsError, match=r"best\.pth: is a directory; name the weights file inside it"):
         lookup.find(root, "net", resnet50(weights="best.pth"))
+
+
+def test_links_that_go_in_a_circle_are_one_line(root: Path) -> None:
+    circle = root / "weights" / "net.pt"
+    circle.symlink_to(circle)
+    with pytest.raises(WeightsError, match=r"net\.pt: cannot be read: Too many levels of symbolic links"):
+        lookup.find(root, "net", resnet50())
+
+    mine = put(root / "weights", "net.pth")
+    found = lookup.find(root, "net", resnet50())
+    assert found.path == mine
+    assert str(circle) in found.note

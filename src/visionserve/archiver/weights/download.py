@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 30.0  # seconds without a byte
-_CHUNK = 1 << 16  # bytes; what is left of a chunk is lost when the connection breaks
+_CHUNK = 1 << 16  # bytes; when the connection breaks, at most one chunk has to be fetched again
 
 
 def download(url: str, destination: Path) -> str:
@@ -24,18 +24,24 @@ def download(url: str, destination: Path) -> str:
     What arrived before a broken connection stays beside it as `.part` and is continued by the next call.
 
     Raises:
-        WeightsError: The server cannot be reached, the file did not arrive whole, or its digest is wrong; then
-            `destination` does not exist.
+        WeightsError: The server cannot be reached, the file did not arrive whole, its digest is wrong, or it
+            cannot be written; then `destination` does not exist.
     """
-    part = destination.with_name(destination.name + ".part")
-    destination.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _fetch(url, part)
-    except (requests.RequestException, OSError) as error:
+        return _download(url, destination)
+    except (requests.RequestException, ConnectionError, TimeoutError) as error:
         raise WeightsError(
             f"{destination.name} could not be downloaded ({_cause(error)}); on a machine without network, get"
             f" {url} elsewhere and put it at {destination}{_digest_note(destination)}"
         ) from error
+    except OSError as error:
+        raise WeightsError(f"{destination}: cannot be written: {error.strerror or error}") from error
+
+
+def _download(url: str, destination: Path) -> str:
+    part = destination.with_name(destination.name + ".part")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    _fetch(url, part)
     sha256 = digests.sha256_of(part)
     wanted = digests.in_name(destination) or ""
     if not sha256.startswith(wanted):
@@ -67,7 +73,7 @@ def _fetch(url: str, part: Path) -> None:
                 progress.advance(task, len(chunk))
             size = file.tell()
     if total is not None and size != total:
-        raise OSError(f"{size} of {total} bytes arrived; run the command again to continue")
+        raise requests.RequestException(f"{size} of {total} bytes arrived; run the command again to continue")
 
 
 def _cause(error: Exception) -> str:

@@ -70,7 +70,8 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
     if not there:
         raise WeightsError(_how_to_get(root, name, spec, explicit))
     path, why = there[0]
-    others = [str(other) for other, _ in there[1:] if other.resolve() != path.resolve()]
+    real = os.path.realpath(path)  # unlike Path.resolve, it takes links that go in a circle
+    others = [str(other) for other, _ in there[1:] if os.path.realpath(other) != real]
     note = f"{path} is taken, {why}; also there: {', '.join(others)}" if others else ""
     sha256 = digests.verify(path, spec.sha256)
     brought = next((e for e in entries.classifying(spec.architecture) if entries.file_name(e) == path.name), None)
@@ -78,12 +79,12 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
 
 
 def are_here(root: Path, name: str, spec: HandlerSpec) -> bool:
-    """Whether `find` would find a file, be it the right one or not."""
+    """Whether `find` would find a file, even one that it would refuse."""
     return any(_is_there(path) for path, _ in _places(root, name, spec, None))
 
 
 def _is_there(path: Path) -> bool:
-    """Whether something is at a path, be it unreadable: then reading it says why."""
+    """Whether a file is at a path; one that cannot be looked at counts, so that reading it later says why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -134,7 +134,8 @@ def _numbers(content: list[Any], datatype: str, size: int) -> npt.NDArray[Any]:
     if datatype == "UINT8" and not (min(content) >= 0 and max(content) <= 0xFF):
         raise InvalidTensor("UINT8 values go from 0 to 255")
     try:
-        values: npt.NDArray[Any] = np.array(content, _PIXELS[datatype])
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite and is refused as too large
+            values: npt.NDArray[Any] = np.array(content, _PIXELS[datatype])
     except OverflowError:
         raise InvalidTensor("FP32 pixels go from 0 to 1") from None
     return values
