@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SERIES = ("a", "b", "c", "d")
 _BINS = 60
-_STRETCHED = 20  # longest over shortest latency from which on a logarithmic axis shows more
+_STRETCHED = 20  # the axis is logarithmic if the longest latency is more than this many times the shortest
 
 
 def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: float | None) -> Markup:

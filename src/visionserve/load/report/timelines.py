@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from visionserve.load.runs import Run
     from visionserve.load.soak import Drift
 
-_MINUTES = 600  # seconds from which on an axis counts minutes
+_MINUTES = 600  # seconds; the axis of a longer run counts minutes
 
 
 def timeline(run: Run) -> Markup:

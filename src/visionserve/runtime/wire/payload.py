@@ -96,7 +96,7 @@ def parse(request: Request, max_images: int, max_pixels: int) -> Payload:
 
 
 def _parts(request: Request) -> Mapping[str, Any]:
-    """The files; text fields beside them are none of ours, but a form without files may use our names."""
+    """The files of a form, or without any its fields `data` and `body`; other text fields are passed over."""
     files = {name: value for name, value in request.fields.items() if request.is_file(name)}
     return files or {name: request.fields[name] for name in ("data", "body") if name in request.fields}
 
@@ -104,8 +104,8 @@ def _parts(request: Request) -> Mapping[str, Any]:
 def _require_every_part(request: Request) -> None:
     """Refuse a multipart body whose parts did not all arrive.
 
-    TorchServe keeps only the last of several parts with the same name; then what arrived is shorter than what
-    was sent. Answering the rest would be an answer too few.
+    TorchServe keeps only the last of several parts with the same name, so less arrives than was sent, and the
+    client would get fewer answers than it sent pictures.
     """
     length, content_type = request.header("Content-Length"), request.header("Content-Type") or ""
     if request.media_type != "multipart/form-data" or length is None or not length.isdecimal():

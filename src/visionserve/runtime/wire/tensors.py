@@ -144,7 +144,7 @@ def _numbers(content: list[Any], datatype: str, size: int) -> npt.NDArray[Any]:
 def _as_bytes(tensor: npt.NDArray[Any], datatype: str) -> npt.NDArray[np.uint8]:
     if datatype == "UINT8":
         return tensor
-    if not (tensor.min() >= 0 and tensor.max() <= 1):  # written so that NaN is refused
+    if not (tensor.min() >= 0 and tensor.max() <= 1):  # NaN fails both comparisons, so it is refused too
         raise InvalidTensor("FP32 pixels go from 0 to 1, neither 0 to 255 nor normalised: the model does that")
     scaled: npt.NDArray[np.uint8] = np.rint(tensor * 255).astype(np.uint8)
     return scaled
