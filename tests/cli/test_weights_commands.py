@@ -171,3 +171,11 @@ def test_a_target_that_cannot_be_written_is_one_line(
     assert (done.code, len(done.err.strip().splitlines())) == (1, 1)
     assert f"{tmp_path / target}: cannot be written: " in done.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.pth"]
+
+
+@pytest.mark.parametrize("size", ["3x640", "3x0x640", "3xax640", "3x640x" + "9" * 5000], ids=len)
+def test_an_impossible_input_size_says_how_to_write_one(size: str, tmp_path: Path, visionserve: Run) -> None:
+    done = visionserve("summary", "squeezenet1_1", "--input", size, "--root", tmp_path)
+    assert done.code == 2
+    assert "is no input size" in done.err
+    assert "3x640x640" in done.err

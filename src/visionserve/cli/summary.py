@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,9 @@ def _size(text: str | None) -> tuple[int, int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise typer.BadParameter(f"'{text}' is no input size; write channels x height x width, such as 3x640x640")
+    if len(parts) != 3 or not all(re.fullmatch(r"0*[1-9][0-9]{0,5}", part) for part in parts):
+        raise typer.BadParameter(
+            f"'{text[:40]}' is no input size; write channels x height x width, such as 3x640x640"
+        )
     channels, height, width = map(int, parts)
     return channels, height, width
