@@ -14,7 +14,7 @@ from torch import nn
 
 from visionserve.archiver import architectures, builder
 from visionserve.archiver.spec import HandlerSpec, InputChanges, ModelSpec
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import entries
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 from visionserve.runtime.worker import Worker
@@ -182,7 +182,7 @@ def prove(architecture: str, project: Path, folder: Path) -> None:
     # The default entry of ViT-H/14 is for 518 pixels, and two cores would take a quarter of an hour.
     changes = InputChanges(crop=224) if architecture == "vit_h_14" else None
     default = HandlerSpec(architecture=architecture, input=changes)
-    options = architectures.options(architecture, lookup.transform(default).crop)
+    options = architectures.options(architecture, entries.transform(default).crop)
     net = torchvision.models.get_model(architecture, num_classes=CLASSES, **options)
     name = f"random-{architecture}"
     weights_file = folder / f"{name}.pth"

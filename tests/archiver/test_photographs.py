@@ -17,7 +17,7 @@ import torchvision
 from tests.conftest import REPOSITORY
 
 from visionserve.archiver import photographs
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_the_installed_network_takes_the_place_of_what_is_refused(root: Path, re
     network = photographs.choose(root)
     assert refusing == ["download.pytorch.org:443"]
     assert network.spec.name == "imagenet-efficientnet"
-    assert lookup.verify(network.weights, network.spec.handler.sha256)
+    assert digests.verify(network.weights, network.spec.handler.sha256)
     assert "could not be fetched" in network.note
     assert "EfficientNet-Lite0 takes its place" in network.note
     assert list((root / "weights").iterdir()) == []
@@ -119,7 +119,7 @@ def test_torchvisions_weights_that_are_here_are_taken(
     (root / "models").unlink()
     shutil.copytree(REPOSITORY / "models", root / "models")
     source = root / "models" / "demo" / "photographs" / "imagenet-resnet50.yaml"
-    source.write_text(source.read_text() + f"  sha256: {lookup.digest(file)}\n")
+    source.write_text(source.read_text() + f"  sha256: {digests.sha256_of(file)}\n")
     monkeypatch.chdir(root.parent)
     network = photographs.choose(Path(root.name))
     assert network.spec.name == "imagenet-resnet50"

@@ -61,3 +61,21 @@ def test_impossible_input_and_model(project: Path) -> None:
         summary.summarize(project, "resnet18", (1, 64, 64))
     with pytest.raises(SpecError, match=r"no model 'nope'"):
         summary.summarize(project, "nope")
+
+
+def test_a_class_count_needs_no_weights(project: Path) -> None:
+    found = summary.summarize(project, "resnet18", (3, 640, 640), classes=7)
+    assert (found.classes, found.classes_from) == (7, "--classes")
+    assert found.layers[0].output == (1, 7)
+    assert found.input == (3, 640, 640)
+    own = summary.summarize(project, "demo-resnet50", classes=9)  # its weights, which are there, have 7
+    assert (own.classes, own.layers[0].output) == (9, (1, 9))
+
+
+def test_a_class_count_beside_named_weights_must_be_theirs(project: Path, tmp_path: Path) -> None:
+    three = tmp_path / "three.pth"
+    torch.save(torchvision.models.resnet18(num_classes=3).state_dict(), three)
+
+    assert summary.summarize(project, "resnet18", weights_path=three, classes=3).classes_from == str(three)
+    with pytest.raises(WeightsError, match=r"three\.pth has 3 classes and --classes says 7"):
+        summary.summarize(project, "resnet18", weights_path=three, classes=7)

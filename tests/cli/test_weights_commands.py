@@ -148,3 +148,34 @@ def test_whole_model_names_the_way_on_and_takes_it(tmp_path: Path, visionserve: 
     assert not (tmp_path / "net.pth").exists()
     assert visionserve("convert", path, tmp_path / "net.pth", "--trust-pickle").code == 0
     assert len(torch.load(tmp_path / "net.pth", weights_only=True)) == 52
+
+
+def test_summary_of_a_class_count_without_weights(tmp_path: Path, visionserve: Run) -> None:
+    arguments = ("summary", "squeezenet1_1", "--classes", 7, "--input", "3x640x640", "--root", tmp_path)
+    done = visionserve(*arguments)
+    assert done.code == 0, done.err
+    assert "7 classes, from --classes;" in done.out
+    assert "1x7" in done.out
+    assert visionserve("summary", "squeezenet1_1", "--classes", 0, "--root", tmp_path).code == 2
+
+
+@pytest.mark.parametrize("target", ["folder.pth", "file/net.pth"])
+def test_a_target_that_cannot_be_written_is_one_line(
+    target: str, checkpoint: Path, tmp_path: Path, visionserve: Run
+) -> None:
+    (tmp_path / "folder.pth").mkdir()
+    (tmp_path / "file").write_text("no folder")
+
+    done = visionserve("convert", checkpoint, tmp_path / target)
+
+    assert (done.code, len(done.err.strip().splitlines())) == (1, 1)
+    assert f"{tmp_path / target}: cannot be written: " in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.pth"]
+
+
+@pytest.mark.parametrize("size", ["3x640", "3x0x640", "3xax640", "3x640x" + "9" * 5000], ids=len)
+def test_an_impossible_input_size_says_how_to_write_one(size: str, tmp_path: Path, visionserve: Run) -> None:
+    done = visionserve("summary", "squeezenet1_1", "--input", size, "--root", tmp_path)
+    assert done.code == 2
+    assert "is no input size" in done.err
+    assert "3x640x640" in done.err

@@ -18,7 +18,7 @@ import torch
 
 from visionserve.archiver import architectures, artefacts, contents, labels, mar, sources
 from visionserve.archiver.spec import InputChanges
-from visionserve.archiver.weights import checkpoints, conversion, lookup
+from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.runtime import network
 from visionserve.runtime.archive import LABELS_FILE, MANIFEST_FILE
 from visionserve.runtime.engines.eager import EagerEngine
@@ -149,7 +149,7 @@ def _weights(root: Path, spec: ModelSpec, path: Path | None, *, trust_pickle: bo
     handler = spec.handler
     found = lookup.find(root, spec.name, handler, path)
     checkpoint = checkpoints.read(found.path, handler.weights_key, trust_pickle=trust_pickle)
-    transform = lookup.transform(handler, found.entry)
+    transform = entries.transform(handler, found.entry)
     options = {**architectures.options(handler.architecture, transform.crop), **handler.options}
     fitted = architectures.fit(handler.architecture, options, checkpoint.float32())
     names = labels.of_classes(root, handler, found, fitted.classes)
@@ -176,7 +176,7 @@ def _served(spec: ModelSpec, weights: _Weights, scratch: Path) -> _Served:
 def _clean(weights: _Weights, target: Path) -> Found:
     """The weights written anew, as the worker loads them; their origin stays that of the file they came from."""
     path = conversion.write(weights.fitted.state_dict, target)
-    return dataclasses.replace(weights.found, path=path, sha256=lookup.digest(path))
+    return dataclasses.replace(weights.found, path=path, sha256=digests.sha256_of(path))
 
 
 def _reference(model: Model, weights: _Weights) -> _Reference:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import entries
 from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.pictures import decode
 from visionserve.runtime.pictures.fit import fit, stack
@@ -107,7 +107,7 @@ def make(spec: HandlerSpec, target: Path) -> float:
     Raises:
         WeightsError: Fewer than `_REQUIRED_ACCURACY` are right; nothing is written.
     """
-    state_dict, accuracy = train(spec.architecture, lookup.transform(spec))
+    state_dict, accuracy = train(spec.architecture, entries.transform(spec))
     if accuracy < _REQUIRED_ACCURACY:
         raise WeightsError(
             f"only {accuracy:.1%} of the held-out pictures are right, {_REQUIRED_ACCURACY:.0%} are required"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights.digests import sha256_of
 from visionserve.runtime.archive import CONFIG_FILE, MANIFEST_FILE
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def write(path: Path, name: str, weights_file: Found, members: Mapping[str, byte
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return Written(path, path.stat().st_size, lookup.digest(path))
+    return Written(path, path.stat().st_size, sha256_of(path))
 
 
 def _entry(member: str) -> zipfile.ZipInfo:

@@ -18,7 +18,7 @@ from torchvision.models import ResNet50_Weights
 
 from visionserve.archiver import builder, catalog
 from visionserve.archiver.demo import Example
-from visionserve.archiver.weights import download, lookup
+from visionserve.archiver.weights import download, entries, lookup
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ def _model(root: Path, name: str) -> tuple[Path, ModelSpec]:
 
 def _fetch(root: Path, spec: ModelSpec, patience: float, limit: float) -> None:
     target = root / lookup.FOLDER / lookup.file_name(spec.handler)
-    size = lookup.entry(spec.handler).meta["_file_size"]  # MB
+    size = entries.of(spec.handler).meta["_file_size"]  # MB
     Console(stderr=True).print(f"fetching {target}, {size:.0f} MB", highlight=False, soft_wrap=True)
-    download.download(lookup.entry(spec.handler).url, target, patience=patience, limit=limit)
+    download.download(entries.of(spec.handler).url, target, patience=patience, limit=limit)
 
 
 def _installed(package: str, inside: str) -> Path | None:

@@ -10,10 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from visionserve.archiver import architectures, catalog, labels, sources
 from visionserve.archiver.spec import HandlerSpec, ModelSpec
-from visionserve.archiver.weights import checkpoints, lookup
+from visionserve.archiver.weights import checkpoints, entries, lookup
 from visionserve.archiver.weights.serialization import one_line
 from visionserve.runtime import network
-from visionserve.runtime.errors import SpecError
+from visionserve.runtime.errors import SpecError, WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,30 +79,38 @@ def summarize(
     size: tuple[int, int, int] | None = None,
     weights_path: Path | None = None,
     *,
+    classes: int | None = None,
     trust_pickle: bool = False,
 ) -> Summary:
-    """Lay out a network; nothing is computed, so no input is too large and no weights are needed.
+    """Lay out a network; nothing is computed, so any input size is taken and no weights are needed.
 
     Args:
         root: The project's folder.
         model: A model of the project, or a torchvision classifier.
         size: Channels, height and width of the input; without it those the model is served with.
         weights_path: A weights file to take the class count from instead of the model's.
+        classes: The class count, without looking at the model's own weights.
         trust_pickle: Unpickle weights that hold more than tensors.
 
     Raises:
         SpecError: There is no such model, or it cannot take this input.
-        WeightsError: The weights are damaged or not this architecture's.
+        WeightsError: The weights are damaged or not this architecture's, or those at `weights_path` have another
+            class count than `classes`.
     """
     spec = _spec(root, model)
-    transform = lookup.transform(spec.handler)
+    transform = entries.transform(spec.handler)
     architecture = spec.handler.architecture
     options = {**architectures.options(architecture, transform.crop), **spec.handler.options}
     with sources.importable(root):
-        classes, origin = _classes(root, spec, options, weights_path, trust_pickle=trust_pickle)
-        net = network.build(architecture, classes, options).eval()
+        if classes is None or weights_path is not None:
+            count, origin = _classes(root, spec, options, weights_path, trust_pickle=trust_pickle)
+        else:
+            count, origin = classes, "--classes"
+        if classes not in (None, count):
+            raise WeightsError(f"{origin} has {count} classes and --classes says {classes}; leave one of them out")
+        net = network.build(architecture, count, options).eval()
     shape = size or (3, transform.crop, transform.crop)
-    return Summary(model, architecture, classes, origin, shape, _layers(net, shape, architecture))
+    return Summary(model, architecture, count, origin, shape, _layers(net, shape, architecture))
 
 
 def _spec(root: Path, model: str) -> ModelSpec:
@@ -125,13 +133,13 @@ def _classes(
         return architectures.fit(handler.architecture, options, read.state_dict).classes, str(found.path)
     if handler.labels is not None:
         return len(labels.read(root / handler.labels)), handler.labels
-    entry = lookup.entry(handler)
+    entry = entries.of(handler)
     return len(entry.meta["categories"]), str(entry)
 
 
 def _layers(net: Any, shape: tuple[int, int, int], architecture: str) -> tuple[Layer, ...]:
-    # torchinfo takes a linear layer for one multiplication a parameter however many tokens pass it: 100 times too
-    # few in a transformer. PyTorch's counter agrees with the numbers torchvision publishes.
+    # torchinfo counts a linear layer once however many tokens pass through it, 100 times too few in a transformer;
+    # PyTorch's counter agrees with the numbers that torchvision publishes.
     counter = FlopCounterMode(display=False)
     try:
         with counter:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from visionserve.cli import archive, demo, load, predict, serve, weights
+from visionserve.cli import archive, convert, demo, inspect, load, predict, serve, summary, weights
 from visionserve.cli.console import errors
 from visionserve.runtime.errors import VisionserveError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for room in (weights, archive, serve, predict, load, demo):
+for room in (weights, inspect, summary, convert, archive, serve, predict, load, demo):
     room.add_commands(app)
 
 

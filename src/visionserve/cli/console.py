@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -29,3 +30,15 @@ TrustPickle = Annotated[
         help="Unpickle weights that hold more than tensors: their code runs in a process of its own.",
     ),
 ]
+
+Key = Annotated[
+    str | None,
+    typer.Option("--key", help="Where in the file the state dict is, such as model_ema; found without."),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print a document as JSON, for programs to read."""
+    typer.echo(json.dumps(document, indent=1, default=str, ensure_ascii=False))

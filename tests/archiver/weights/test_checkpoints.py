@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import types
 import zipfile
 from collections import OrderedDict
@@ -263,6 +264,15 @@ def test_trust_names_a_class_that_cannot_be_imported(tmp_path: Path) -> None:
     with pytest.raises(UntrustedPickle, match=r"it wants lost_notebook\.Net\."):
         checkpoints.read(path)
     with pytest.raises(WeightsError, match=r"unpickling failed: .*No module named 'lost_notebook'"):
+        checkpoints.read(path, trust_pickle=True)
+
+
+def test_trust_without_a_temporary_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"weight": torch.ones(2), "args": CreatesFile(tmp_path / "trace")}, path)
+    monkeypatch.setattr(tempfile, "tempdir", str(path))  # a file in place of the folder
+
+    with pytest.raises(WeightsError, match=r"model\.pth: unpickling failed: .*Not a directory"):
         checkpoints.read(path, trust_pickle=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 import torchvision
 from tests.archiver.conftest import FORMS
 
-from visionserve.archiver.weights import checkpoints, conversion, lookup
+from visionserve.archiver.weights import checkpoints, conversion, digests
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ def test_digest_in_the_name_is_the_files_and_is_verified_ever_after(suffix: str,
     path = conversion.write(TENSORS, tmp_path / f"net{suffix}", digest_in_name=True)
 
     assert path.name == f"net-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{suffix}"
-    lookup.verify(path)
+    digests.verify(path)
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(WeightsError, match="it is damaged"):
-        lookup.verify(path)
+        digests.verify(path)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +87,21 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(target: str, message: 
     with pytest.raises(WeightsError, match=message):
         conversion.write(TENSORS, tmp_path / target)
 
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+    target = tmp_path / f"net{suffix}"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (10_000, hard)
+    )  # the kernel refuses to write more, as on a full disk
+    try:
+        with pytest.raises(WeightsError, match=r"cannot be written: .*File too large") as refused:
+            conversion.write({"weight": torch.zeros(10_000)}, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert len(str(refused.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -108,3 +108,25 @@ def test_without_a_network_the_message_says_which_file_to_put_where(tmp_path: Pa
     assert url in str(error.value)
     assert str(tmp_path / NAME) in str(error.value)
     assert DIGEST[:8] in str(error.value)
+
+
+def test_a_full_disk_is_told_as_such(mirror: Mirror, tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.part").symlink_to("/dev/full")
+    with pytest.raises(WeightsError, match=f"{NAME}: cannot be written: No space left on device$"):
+        download(mirror.url, tmp_path / NAME)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_as_such(mirror: Mirror, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / NAME).mkdir()
+    (tmp_path / "other.pth.part").mkdir()
+
+    for destination, cause in (
+        (tmp_path / "file" / NAME, "File exists"),
+        (tmp_path / "file" / "deep" / NAME, "Not a directory"),
+        (tmp_path / NAME, "Is a directory"),
+        (tmp_path / "other.pth", "Is a directory"),
+    ):
+        with pytest.raises(WeightsError, match=f"^{destination}: cannot be written: {cause}$"):
+            download(mirror.url, destination)

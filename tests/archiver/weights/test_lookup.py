@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from visionserve.archiver.spec import HandlerSpec, InputChanges
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.spec import HandlerSpec
+from visionserve.archiver.weights import digests, entries, lookup
 from visionserve.runtime.errors import SpecError, WeightsError
 
 V1, V2 = "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth"
@@ -22,7 +22,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "home" / "hub" / "checkpoints").mkdir(parents=True)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     # The files here are no real ones, so their digests cannot be those in torchvision's names.
-    monkeypatch.setattr(lookup, "digest_in_name", lambda _path: None)
+    monkeypatch.setattr(digests, "in_name", lambda _path: None)
     return tmp_path / "project"
 
 
@@ -76,7 +76,7 @@ def test_entry_or_its_file_brings_its_own_transform(name: str, root: Path) -> No
 
     assert found.path.name == V1
     assert found.origin == "ResNet50_Weights.IMAGENET1K_V1"
-    assert lookup.transform(resnet50(weights=name), found.entry).resize == 256  # the default entry's is 232
+    assert entries.transform(resnet50(weights=name), found.entry).resize == 256  # the default entry's is 232
 
 
 def test_nothing_named_takes_the_models_own_file_then_the_default_entry(root: Path) -> None:
@@ -129,40 +129,13 @@ def test_directory_is_no_weights_file(root: Path) -> None:
         lookup.find(root, "net", resnet50(weights="best.pth"))
 
 
-def test_transform_of_fine_tuned_weights_is_the_defaults_with_the_yamls_changes() -> None:
-    inherited = lookup.transform(resnet50(weights="mine.pth"))
-    changed = lookup.transform(resnet50(weights="mine.pth", input=InputChanges(crop=288, resize=320)))
+def test_links_that_go_in_a_circle_are_one_line(root: Path) -> None:
+    circle = root / "weights" / "net.pt"
+    circle.symlink_to(circle)
+    with pytest.raises(WeightsError, match=r"net\.pt: cannot be read: Too many levels of symbolic links"):
+        lookup.find(root, "net", resnet50())
 
-    assert (inherited.resize, inherited.crop, inherited.interpolation) == (232, 224, "bilinear")
-    assert (changed.resize, changed.crop) == (320, 288)
-    assert changed.mean == inherited.mean == (0.485, 0.456, 0.406)
-
-
-def test_ones_own_architecture_needs_a_whole_transform() -> None:
-    spec = HandlerSpec(architecture="nets.tiny:make", weights="tiny.pth", input=InputChanges(crop=32, resize=32))
-
-    with pytest.raises(SpecError, match=r"handler\.input has no mean, std"):
-        lookup.transform(spec)
-
-
-def test_digest_in_the_name_is_verified_before_the_file_is_opened(tmp_path: Path) -> None:
-    digest = hashlib.sha256(b"weights").hexdigest()
-    right, wrong = tmp_path / f"net-{digest[:8]}.pth", tmp_path / "net-00000000.pth.tar"
-    right.write_bytes(b"weights")
-    wrong.write_bytes(b"weights")
-
-    assert lookup.verify(right) == digest
-    with pytest.raises(
-        WeightsError, match=rf"SHA-256 is {digest}, its name says 00000000\.\.\.; .* rename the file"
-    ):
-        lookup.verify(wrong)
-
-
-def test_digest_in_the_yaml_is_verified(tmp_path: Path) -> None:
-    digest = hashlib.sha256(b"weights").hexdigest()
-    path = tmp_path / "net-20261124.pth"  # a date, no digest: the YAML's word counts
-    path.write_bytes(b"weights")
-
-    assert lookup.verify(path, digest) == digest
-    with pytest.raises(WeightsError, match=rf"SHA-256 is {digest}, the model's YAML says {'0' * 64}"):
-        lookup.verify(path, "0" * 64)
+    mine = put(root / "weights", "net.pth")
+    found = lookup.find(root, "net", resnet50())
+    assert found.path == mine
+    assert str(circle) in found.note

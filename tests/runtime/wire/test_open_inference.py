@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import corpus
 
 from visionserve.runtime.wire import payload
-from visionserve.runtime.wire.errors import RequestError
+from visionserve.runtime.wire.errors import InvalidTensor, RequestError
 from visionserve.runtime.wire.open_inference import OUTPUTS, Outputs
 from visionserve.runtime.wire.request import Request
 
@@ -147,6 +147,14 @@ def test_a_binary_tensor_must_fill_its_bytes_exactly(tail: bytes) -> None:
 def test_bytes_that_belong_to_no_tensor_are_refused() -> None:
     with pytest.raises(RequestError, match="4 bytes follow"):
         parse(document() + b"more", len(document()))
+
+
+@pytest.mark.parametrize(
+    "value", [1e300, -1e300, 10**300, 10**400], ids=lambda value: f"{str(value)[:3]}, {type(value).__name__}"
+)
+def test_a_number_beyond_float32_is_refused_without_a_warning(value: float) -> None:
+    with pytest.raises(InvalidTensor, match="FP32 pixels go from 0 to 1"):  # warnings are errors in this suite
+        parse(document(datatype="FP32", data=[value] + [0.5] * 11))
 
 
 JSON_VALUES = st.recursive(

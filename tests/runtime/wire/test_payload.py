@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from visionserve.runtime.wire import payload
-from visionserve.runtime.wire.errors import InvalidRequest
+from visionserve.runtime.wire.errors import InvalidHeader, InvalidRequest
 from visionserve.runtime.wire.request import Request
 
 
@@ -31,3 +31,11 @@ def test_parts_that_share_a_name_are_an_error_not_an_answer_too_few(count: int, 
         payload.parse(arrives([("picture", ("x.jpg", bytes(size)))] * count), 32, 1)
     with pytest.raises(InvalidRequest, match="give every part a name of its own"):
         payload.parse(arrives([("a", ("x.jpg", bytes(size)))] * count + [("b", ("y.jpg", b"1"))]), 32, 1)
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "\N{ARABIC-INDIC DIGIT FOUR}" * 3], ids=["too long", "not ASCII"])
+def test_an_impossible_content_length_is_refused(length: str) -> None:
+    request = Request({"picture": b"1"}, {"Content-Type": "multipart/form-data", "Content-Length": length})
+    with pytest.raises(InvalidHeader, match="Content-Length is ") as refused:
+        payload.parse(request, 32, 1)
+    assert len(str(refused.value)) < 120

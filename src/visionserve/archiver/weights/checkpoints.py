@@ -218,7 +218,7 @@ def _require_real(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
             kind = str(tensor.dtype if tensor.layout == torch.strided else tensor.layout).removeprefix("torch.")
             raise WeightsError(f"{path}: '{shown}' is {kind}; only ordinary tensors of real numbers are served")
-        # A damaged stride can claim any number of elements over a few bytes, and reading them would never end.
+        # With a damaged stride a few stored bytes stand for any number of values, too many to read.
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise WeightsError(f"{path}: '{shown}' claims {tensor.numel()} values, more than the file stores")
 
@@ -227,7 +227,7 @@ def _require_finite(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or tensor.numel() == 0:
             continue
-        # Extremes need no copy of the tensor, and both are NaN if any value is. Some dtypes have no aminmax.
+        # aminmax needs no copy of the tensor and gives NaN if any value is NaN; 8-bit floats lack it.
         values = tensor if tensor.element_size() > 1 else tensor.float()
         low, high = values.aminmax()
         if not (torch.isfinite(low) and torch.isfinite(high)):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import digests
+from visionserve.archiver.weights.serialization import one_line
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def write(state_dict: Mapping[str, torch.Tensor], target: Path, *, digest_in_nam
         The file written.
 
     Raises:
-        WeightsError: The suffix is neither format's, or the folder cannot be written.
+        WeightsError: The suffix is neither format's, the folder cannot be written, or the disk is full.
     """
     if target.suffix not in _WRITTEN:
         raise WeightsError(f"{target}: a file to write must end in {', '.join(_WRITTEN)}")
@@ -52,19 +54,26 @@ def write(state_dict: Mapping[str, torch.Tensor], target: Path, *, digest_in_nam
                 torch.save(own, file)  # to a file object: a path's name would become part of the bytes
         part.chmod(0o644)
         if digest_in_name:
-            target = target.with_name(f"{target.stem}-{lookup.digest(part)[:_DIGITS]}{target.suffix}")
+            target = target.with_name(f"{target.stem}-{digests.sha256_of(part)[:_DIGITS]}{target.suffix}")
         part.replace(target)
-    except OSError as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         part.unlink(missing_ok=True)
-        raise WeightsError(f"{target}: cannot be written: {error.strerror or error}") from error
+        raise WeightsError(f"{target}: cannot be written: {_cause(error)}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     return target
 
 
+def _cause(error: Exception) -> str:
+    """Why a file could not be written: torch hides a full disk behind an error about its own format."""
+    if not isinstance(error, OSError) and isinstance(error.__context__, OSError):
+        error = error.__context__
+    return one_line(error.strerror or error) if isinstance(error, OSError) else one_line(error)
+
+
 def _alone(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor with a storage of just its size: a view would bring all it is a view of into the file."""
+    """The tensor with a storage of its own size: a view is saved with the whole tensor that it is a part of."""
     alone = tensor.detach().contiguous()
     fits = alone.untyped_storage().nbytes() == alone.numel() * alone.element_size()
     return alone if fits and alone.storage_offset() == 0 else alone.clone()

@@ -10,14 +10,14 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from visionserve.archiver.weights import lookup
+from visionserve.archiver.weights import digests
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 30.0  # seconds without a byte
-_CHUNK = 1 << 16  # bytes; what is left of a chunk is lost when the connection breaks
+_CHUNK = 1 << 16  # bytes; when the connection breaks, at most one chunk has to be fetched again
 
 
 class NotFetched(WeightsError):
@@ -45,21 +45,27 @@ def download(url: str, destination: Path, *, patience: float = _TIMEOUT, limit: 
 
     Raises:
         NotFetched: The server cannot be reached, or the file did not arrive whole.
-        WeightsError: Its digest is wrong. In either case `destination` does not exist.
+        WeightsError: Its digest is wrong, or it cannot be written. In any case `destination` does not exist.
     """
-    part = destination.with_name(destination.name + ".part")
-    destination.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _fetch(url, part, patience, limit)
-    except (requests.RequestException, OSError) as error:
+        return _download(url, destination, patience, limit)
+    except (requests.RequestException, ConnectionError, TimeoutError) as error:
         cause = _cause(error)
         raise NotFetched(
             cause,
             f"{destination.name} could not be downloaded ({cause}); on a machine without network, get"
             f" {url} elsewhere and put it at {destination}{_digest_note(destination)}",
         ) from error
-    sha256 = lookup.digest(part)
-    wanted = lookup.digest_in_name(destination) or ""
+    except OSError as error:
+        raise WeightsError(f"{destination}: cannot be written: {error.strerror or error}") from error
+
+
+def _download(url: str, destination: Path, patience: float, limit: float) -> str:
+    part = destination.with_name(destination.name + ".part")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    _fetch(url, part, patience, limit)
+    sha256 = digests.sha256_of(part)
+    wanted = digests.in_name(destination) or ""
     if not sha256.startswith(wanted):
         part.unlink()
         raise WeightsError(f"{url} arrived with SHA-256 {sha256}, expected {wanted}...; nothing was kept")
@@ -89,10 +95,12 @@ def _fetch(url: str, part: Path, patience: float, limit: float) -> None:
                 file.write(chunk)
                 progress.advance(task, len(chunk))
                 if time.monotonic() > end:
-                    raise OSError(f"{file.tell()} bytes arrived in {limit:.0f} s; the next try goes on from there")
+                    raise requests.RequestException(
+                        f"{file.tell()} bytes arrived in {limit:.0f} s; the next try goes on from there"
+                    )
             size = file.tell()
     if total is not None and size != total:
-        raise OSError(f"{size} of {total} bytes arrived; run the command again to continue")
+        raise requests.RequestException(f"{size} of {total} bytes arrived; run the command again to continue")
 
 
 def _cause(error: Exception) -> str:
@@ -102,5 +110,5 @@ def _cause(error: Exception) -> str:
 
 
 def _digest_note(destination: Path) -> str:
-    digest = lookup.digest_in_name(destination)
+    digest = digests.in_name(destination)
     return f" (SHA-256 {digest}...)" if digest else ""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visionserve.archiver import architectures
-from visionserve.archiver.weights import checkpoints, lookup
+from visionserve.archiver.weights import checkpoints, digests
+from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,11 +61,15 @@ def inspect(path: Path, key: str | None = None, *, trust_pickle: bool = False) -
     Raises:
         WeightsError: It cannot be read, is damaged or untrusted, or its digest is not the one in its name.
     """
-    sha256 = lookup.verify(path)
+    sha256 = digests.verify(path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
     checkpoint = checkpoints.read(path, key, trust_pickle=trust_pickle)
     return Inspection(
         path=path,
-        size=path.stat().st_size,
+        size=size,
         sha256=sha256,
         format=checkpoint.format,
         unpickled=checkpoint.trusted,

@@ -29,7 +29,7 @@ _LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _PICKLE_PROTOCOL = b"\x80"
 _LEGACY_PICKLES = 4  # magic number, protocol, system, and the document
 _TORCH_PROTOCOL = 2  # DEFAULT_PROTOCOL in torch/serialization.py
-# What the pickle of a state dict asks for; not worth naming when a file is refused.
+# What every state dict's pickle imports; a refusal names only what is beyond these.
 _HARMLESS = (
     "torch._utils._rebuild_",
     "torch.storage.",
@@ -50,7 +50,7 @@ _UNRELATED = (
 )
 _TAR_MAGIC_AT = 257
 _SHOWN_CLASSES = 3
-# How torch words its refusal; needed when the file's own checksums keep us from looking ourselves.
+# How torch words its refusal; it names the class where a damaged zip file keeps us from reading the pickle.
 _REFUSED_GLOBAL = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
 
 
@@ -99,7 +99,7 @@ def load(path: Path, kind: Format) -> object:
         raise
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # damaged files make the readers stumble in many ways
+    except Exception as error:  # a damaged file can raise almost anything
         if kind.startswith("torch.save"):
             classes, protocol = _survey(path, kind)
             classes = classes or _REFUSED_GLOBAL.findall(str(error))
@@ -116,7 +116,7 @@ def load(path: Path, kind: Format) -> object:
 def one_line(error: object) -> str:
     """What is wrong, in one line without anything that a terminal would act on."""
     text = str(error).strip() or type(error).__name__
-    # torch wraps the cause in four lines of advice that would have the user trust the file.
+    # torch wraps the cause in four lines that advise to load the file without its safeguard.
     _, _, cause = text.rpartition("WeightsUnpickler error: ")
     return printable((cause or text).splitlines()[0])
 

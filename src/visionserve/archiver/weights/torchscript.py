@@ -45,7 +45,7 @@ class _Record:
         self.attributes = state if isinstance(state, dict) else {}
 
 
-# The pure Python unpickler: the C one can be made to allocate any amount of memory by one damaged memo index.
+# The unpickler in Python: in the one in C, a damaged memo index allocates any amount of memory.
 class _Unpickler(pickle._Unpickler):
     def __init__(self, data: bytes, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(io.BytesIO(data))
@@ -103,7 +103,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_storage(archive: zipfile.ZipFile, member: str, dtype: torch.dtype) -> torch.Tensor:
     size = archive.getinfo(member).file_size
-    stored = archive.start_dir  # no member is longer than the file, unless it was made to fill the memory
+    stored = archive.start_dir  # torch stores members uncompressed, so none is longer than the file
     if size > stored:
         raise zipfile.BadZipFile(f"{member} claims {size} bytes in a file of {stored}")
     buffer = bytearray(size)

@@ -27,8 +27,16 @@ def load(path: Path) -> object:
     """Unpickle a file in another process and read back the dicts of tensors it held.
 
     Raises:
-        WeightsError: The process failed, for example because a class of the pickle cannot be imported.
+        WeightsError: The process failed, for example because a class of the pickle cannot be imported, or there
+            is no temporary folder to write to.
     """
+    try:
+        return _load(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: unpickling failed: {error}") from error
+
+
+def _load(path: Path) -> object:
     with tempfile.TemporaryDirectory(prefix="visionserve-") as folder:
         kept = Path(folder) / "tensors.pth"
         command = [sys.executable, "-m", __spec__.name, str(path), str(kept)]
@@ -41,7 +49,7 @@ def load(path: Path) -> object:
         if done.returncode != 0 or not kept.exists():
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise WeightsError(f"{path}: unpickling failed: {serialization.printable(lines[-1])}")
-        # Mapped from disk: the memory stays readable after the folder is gone.
+        # The tensors are mapped from the file, which stays readable after its folder is deleted.
         return serialization.load(kept, "torch.save (zip)")
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from visionserve.load import capacity, runs, soak, sweep
 from visionserve.load.errors import LoadError
-from visionserve.load.report import facts, figures
+from visionserve.load.report import facts, figures, timelines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,12 +81,12 @@ def _collect(results: Sequence[Path], bound: float | None) -> tuple[dict[str, An
     if shown:
         document["header"] = shown[0].header
         charts["distribution"] = figures.distribution(shown, bound)
-        charts["timeline"] = [figures.timeline(run) for run in shown]
+        charts["timeline"] = [timelines.timeline(run) for run in shown]
     if len(shown) > 1:
         document["comparison"] = facts.of_comparison(shown, bound)
     if len(shown) == 1 and shown[0].header.get("purpose") == "soak":
         document["soak"] = facts.of_soak(shown[0])
-        charts["drift"] = [figures.drift(found) for found in soak.drifts(shown[0])]
+        charts["drift"] = [timelines.drift(found) for found in soak.drifts(shown[0])]
     document.setdefault("header", None)
     document["sentence"] = _sentence(document)
     document["valid"] = all(run["valid"] for run in document["runs"])

@@ -9,6 +9,7 @@ import numpy as np
 
 from visionserve.load import judgement, search, soak, statistics, sweep, validity
 from visionserve.load.outcomes import RIGHT, Outcome
+from visionserve.load.report import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def of_run(run: Run, bound: float | None) -> dict[str, Any]:
         "started": run.header["started"],
         "valid": not objections,
         "objections": [objection.text for objection in objections],
-        "sentence": _run_sentence(run, judged, [objection.text for objection in objections]),
+        "sentence": sentences.of_run(run, judged, [objection.text for objection in objections]),
         "bound": bound,
         "requests": judged.requests,
         "offered": judged.offered,
@@ -103,7 +104,7 @@ def of_search(found: Searched) -> dict[str, Any]:
         "rate": found.rate,
         "knee": knee([(row["rate"], row["goodput"], row["p50"]) for row in rows]),
         "rows": rows,
-        "sentence": _search_sentence(found),
+        "sentence": sentences.of_search(found),
         "plan": {"headroom": search.HEADROOM, "machines": _machines(found.rate)},
     }
 
@@ -136,7 +137,7 @@ def of_sweep(swept: Swept, bound: float | None) -> dict[str, Any]:
     best = [done[index]["number"] for index in sweep.pareto([(row["throughput"], row["p99"]) for row in done])]
     for row in rows:
         row["best"] = row["number"] in best
-    return {"rows": rows, "best": best, "sentence": _sweep_sentence(rows, best)}
+    return {"rows": rows, "best": best, "sentence": sentences.of_sweep(rows, best)}
 
 
 def of_comparison(runs: Sequence[Run], bound: float | None) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def of_comparison(runs: Sequence[Run], bound: float | None) -> dict[str, Any]:
                     "beyond_noise": bool(ratio.low > 1 or ratio.high < 1),
                 }
             )
-    return {"first": runs[0].name, "rows": rows, "sentence": _comparison_sentence(runs, rows)}
+    return {"first": runs[0].name, "rows": rows, "sentence": sentences.of_comparison(runs, rows)}
 
 
 def of_soak(run: Run) -> dict[str, Any]:
@@ -174,9 +175,7 @@ def of_soak(run: Run) -> dict[str, Any]:
         for d in found
     ]
     growing = [d.what for d in found if d.grows]
-    during = f"in {duration(run.seconds)} at {run.plan.rate:g} requests/s"
-    sentence = f"{_listed(growing).capitalize()} grew {during}." if growing else f"Nothing grew {during}."
-    return {"rows": rows, "grows": bool(growing), "sentence": sentence}
+    return {"rows": rows, "grows": bool(growing), "sentence": sentences.of_soak(run, growing)}
 
 
 def knee(points: Sequence[tuple[float, float, float]]) -> float | None:
@@ -189,14 +188,6 @@ def knee(points: Sequence[tuple[float, float, float]]) -> float | None:
         (goodput / latency, rate) for rate, goodput, latency in points if np.isfinite(latency) and latency > 0
     ]
     return max(known)[1] if len(known) > 2 else None
-
-
-def duration(seconds: float) -> str:
-    """A duration in words."""
-    for size, name in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * size or seconds == size:
-            return f"{seconds / size:.3g} {name}"
-    return f"{seconds:.3g} s"
 
 
 def _answers(measured: Any) -> list[dict[str, Any]]:
@@ -244,60 +235,3 @@ def _machines(rate: float | None) -> list[dict[str, float]]:
     if not rate:
         return []
     return [{"need": need, "machines": search.machines(need, rate)} for need in (100, 1000, 10000)]
-
-
-def _run_sentence(run: Run, judged: Judgement, objections: Sequence[str]) -> str:
-    if objections:
-        return "This run is invalid: its numbers say nothing of the server."
-    p99 = judged.latency[99.0].value
-    late = f"99 % of answers came within {p99:.0f} ms" if np.isfinite(p99) else "more than 1 % got no right answer"
-    wrong = sum(count for outcome, count in judged.outcomes.items() if outcome not in RIGHT)
-    truth = (
-        "every answer was right" if wrong == 0 else f"{wrong} of {judged.requests} requests failed or were wrong"
-    )
-    who = ", ".join(run.models)
-    return f"{who} gave {judged.throughput.value:.1f} right answers/s ({run.plan}); {late}, and {truth}."
-
-
-def _search_sentence(found: Searched) -> str:
-    if found.rate is None:
-        return "This search was cut short before it had an answer."
-    if found.rate == 0:
-        return f"No rate down to {found.probes[-1].rate:.1f} requests/s held {found.objective} in a long run."
-    long = found.confirmed
-    during = f" in a run of {duration(long.seconds)}" if long is not None else ""
-    return f"This machine takes {found.rate:.1f} requests/s at {found.objective}, confirmed{during}."
-
-
-def _sweep_sentence(rows: Sequence[dict[str, Any]], best: Sequence[int]) -> str:
-    done = [row for row in rows if "failure" not in row]
-    if not done:
-        return "No point of this sweep has been measured."
-    top = max(done, key=lambda row: row["throughput"])
-    low = min(done, key=lambda row: row["p99"])
-    quick = (
-        "which also has the lowest p99"
-        if top is low
-        else f"point {low['number']} the lowest p99, {low['p99']:.0f} ms"
-    )
-    return (
-        f"Point {top['number']} has the highest throughput, {top['throughput']:.1f} right answers/s at a p99 of"
-        f" {top['p99']:.0f} ms, {quick}; {len(best)} of {len(done)} points are beaten by no other in both."
-    )
-
-
-def _comparison_sentence(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> str:
-    parts = []
-    for run in runs[1:]:
-        mine = {row["metric"]: row for row in rows if row["name"] == run.name}
-        told = []
-        for metric, name in (("throughput", "throughput"), ("p99", "p99 latency")):
-            row = mine[metric]
-            verdict = "beyond the noise" if row["beyond_noise"] else "within the noise"
-            told.append(f"{row['ratio']['value']:.2f} times the {name} ({verdict})")
-        parts.append(f"{run.name} has {' and '.join(told)} of {runs[0].name}")
-    return "; ".join(parts) + "."
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

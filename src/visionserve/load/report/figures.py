@@ -1,39 +1,25 @@
-"""The charts of a report, each for a wide page and for a narrow one."""
+"""The charts of a report that show latency and throughput against each other."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
 from visionserve.load import judgement, statistics
-from visionserve.load.outcomes import RIGHT, Outcome
 from visionserve.load.report.charts import Chart, number
+from visionserve.load.report.widths import HEIGHT, LOW, WIDE, both
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from visionserve.load.runs import Run
-    from visionserve.load.soak import Drift
     from visionserve.load.statistics import Floats
 
-WIDE, NARROW = 760, 340
-_HEIGHT, _LOW = 290, 190
 _SERIES = ("a", "b", "c", "d")
 _BINS = 60
-_MINUTES = 600  # seconds from which on an axis counts minutes
-_STRETCHED = 20  # longest over shortest latency from which on a logarithmic axis shows more
-
-
-def both(draw: Callable[[int], Sequence[Chart]]) -> Markup:
-    """Draw for either width; the page's style shows the one that fits."""
-    drawn = (
-        f'<div class="{name}">{"".join(chart.svg() for chart in draw(width))}</div>'
-        for name, width in (("wide", WIDE), ("narrow", NARROW))
-    )
-    return Markup("".join(drawn))  # noqa: S704  # charts escape the texts in them
+_STRETCHED = 20  # the axis is logarithmic if the longest latency is more than this many times the shortest
 
 
 def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: float | None) -> Markup:
@@ -57,7 +43,7 @@ def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: floa
         latency = Chart(
             "Latency against the offered rate",
             width,
-            _HEIGHT,
+            HEIGHT,
             (0, highest),
             (bottom, top),
             "offered requests/s",
@@ -73,7 +59,7 @@ def saturation(rows: Sequence[dict[str, float]], bound: float | None, knee: floa
         goodput = Chart(
             "Goodput against the offered rate",
             width,
-            _LOW,
+            LOW,
             (0, highest),
             (0, highest),
             "offered requests/s",
@@ -109,7 +95,7 @@ def distribution(runs: Sequence[Run], bound: float | None) -> Markup:
         chart = Chart(
             "Distribution of latency",
             width,
-            _HEIGHT,
+            HEIGHT,
             (float(edges[0]), float(edges[-1])),
             (0, max(1.0, float(heights.max())) * 1.25),
             "latency, ms",
@@ -127,61 +113,6 @@ def distribution(runs: Sequence[Run], bound: float | None) -> Markup:
     return both(draw)
 
 
-def timeline(run: Run) -> Markup:
-    """Rate, latency and errors, second by second or in as many equal steps as can be seen."""
-    judged = run.judge()
-    seconds = judged.window.seconds
-    steps = int(min(60, max(3, seconds)))
-    unit, divisor = ("minutes", 60.0) if seconds > _MINUTES else ("seconds", 1.0)
-    edges = np.linspace(0, seconds, steps + 1)
-    middle = [float(value) for value in (edges[:-1] + edges[1:]) / 2 / divisor]
-    measured = judgement.measured(run.samples)
-    scheduled = measured["scheduled"] / 1e9 - judged.window.start
-    answered = run.samples["answered"] / 1e9 - judged.window.start
-    right = np.isin(run.samples["outcome"], list(RIGHT))
-    wrong = ~np.isin(measured["outcome"], list(RIGHT))
-    per_second = steps / seconds
-    offered = np.histogram(scheduled, edges)[0] * per_second
-    served = np.histogram(answered[right], edges)[0] * per_second
-    failed = np.histogram(scheduled[wrong], edges)[0]
-    counted = measured["outcome"] != Outcome.REFUSED_BAD
-    latency, due = judgement.latencies(measured), scheduled[counted]
-    parts = [latency[(due >= low) & (due < high)] for low, high in itertools.pairwise(edges)]
-    lines = {q: [statistics.percentile(part, q) for part in parts] for q in (50, 99)}
-    finite = [value for line in lines.values() for value in line if np.isfinite(value)]
-
-    def draw(width: int) -> list[Chart]:
-        x = (0.0, seconds / divisor)
-        rate = Chart(
-            "Rate over time",
-            width,
-            _LOW,
-            x,
-            (0, float(max(offered.max(), served.max(), 1)) * 1.15),
-            unit,
-            "requests/s",
-        )
-        if run.plan.open_loop:
-            rate.line(middle, list(offered), "d", "sent")
-        rate.line(middle, list(served), "a", "answered right")
-        late = Chart("Latency over time", width, _LOW, x, (0, max([*finite, 1.0]) * 1.15), unit, "latency, ms")
-        late.line(middle, lines[50], "a", "p50")
-        late.line(middle, lines[99], "b", "p99")
-        errors = Chart(
-            "Errors over time",
-            width,
-            130,
-            x,
-            (0, max(4.0, float(failed.max()) * 1.2)),
-            unit,
-            "failed or wrong",
-        )
-        errors.bars(list(edges / divisor), list(failed), "limit")
-        return [rate, late, errors]
-
-    return both(draw)
-
-
 def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> Markup:
     """Throughput against p99 of every point of a sweep, and the line of those that no other beats in both."""
     shown = [index for index, row in enumerate(rows) if np.isfinite(row["p99"])]
@@ -194,7 +125,7 @@ def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> Markup:
         chart = Chart(
             "Throughput against p99 latency",
             width,
-            _HEIGHT,
+            HEIGHT,
             (0, highest),
             (min(latencies) / 1.5, max(latencies) * 1.5),
             "right answers/s",
@@ -217,36 +148,6 @@ def front(rows: Sequence[dict[str, float]], best: Sequence[int]) -> Markup:
     return both(draw)
 
 
-def drift(found: Drift) -> Markup:
-    """One quantity over time with its fitted line."""
-    groups = np.array_split(np.arange(len(found.times)), min(120, len(found.times)))
-    unit, divisor = ("minutes", 60.0) if found.times.max(initial=0) > _MINUTES else ("seconds", 1.0)
-    xs = [float(found.times[group].mean()) / divisor for group in groups if len(group)]
-    ys = [float(found.values[group].mean()) for group in groups if len(group)]
-    if len(xs) < 3:
-        return Markup("")
-    middle = float(found.times.mean()) / divisor
-    fitted = [found.mean + found.slope.value / 3600 * divisor * (x - middle) for x in (xs[0], xs[-1])]
-    low, high = min([*ys, *fitted]), max([*ys, *fitted])
-    margin = max(0.15 * (high - low), 0.02 * abs(high), 0.5)
-
-    def draw(width: int) -> list[Chart]:
-        chart = Chart(
-            f"{found.what} over time",
-            width,
-            _LOW,
-            (xs[0], xs[-1]),
-            (max(0.0, low - margin), high + margin),
-            unit,
-            f"{found.what}{', ' * bool(found.unit)}{found.unit}",
-        )
-        chart.line(xs, ys, "a")
-        chart.line([xs[0], xs[-1]], fitted, "b" if found.grows else "ideal")
-        return [chart]
-
-    return both(draw)
-
-
 def _cumulative(names: Sequence[str], series: Sequence[Floats], finite: Sequence[Floats]) -> Markup:
     everything = np.concatenate(list(finite))
     low, high = float(everything.min()) * 0.9, float(np.quantile(everything, 0.999)) * 1.1
@@ -256,7 +157,7 @@ def _cumulative(names: Sequence[str], series: Sequence[Floats], finite: Sequence
         chart = Chart(
             "Share of requests answered within each latency",
             width,
-            _HEIGHT,
+            HEIGHT,
             (float(xs[0]), float(xs[-1])),
             (0, 100),
             "latency, ms",

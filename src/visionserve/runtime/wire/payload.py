@@ -48,13 +48,15 @@ JSON_LENGTH = "Inference-Header-Content-Length"
 _FORMS = 'send the image as the body, as a multipart file, or as JSON with "instances", "data" or "inputs"'
 _KEYS = ("inputs", "instances", "data")
 _URL_ENCODED = "application/x-www-form-urlencoded"
-# What JSON starts with, after a byte-order mark and white space, and no picture does.
+# How a JSON document starts, after a byte-order mark and white space; no picture starts so.
 _DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*[{\["\-0-9tfn]')
 # A parsed value takes up to 64 bytes for 2 of text; this keeps the document of one request below some 300 MB.
 _MAX_VALUES = 5_000_000
 # What a multipart part costs beside its content and boundary: its headers, with a long file name.
 _PART_HEAD = 1024
+# A length in bytes has fewer digits than this; Python refuses to convert thousands of them.
+_LENGTH_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def parse(request: Request, max_images: int, max_pixels: int) -> Payload:
 
 
 def _parts(request: Request) -> Mapping[str, Any]:
-    """The files; text fields beside them are none of ours, but a form without files may use our names."""
+    """The files of a form, or without any its fields `data` and `body`; other text fields are passed over."""
     files = {name: value for name, value in request.fields.items() if request.is_file(name)}
     return files or {name: request.fields[name] for name in ("data", "body") if name in request.fields}
 
@@ -102,12 +104,14 @@ def _parts(request: Request) -> Mapping[str, Any]:
 def _require_every_part(request: Request) -> None:
     """Refuse a multipart body whose parts did not all arrive.
 
-    TorchServe keeps only the last of several parts with the same name; then what arrived is shorter than what
-    was sent. Answering the rest would be an answer too few.
+    TorchServe keeps only the last of several parts with the same name, so less arrives than was sent, and the
+    client would get fewer answers than it sent pictures.
     """
     length, content_type = request.header("Content-Length"), request.header("Content-Type") or ""
     if request.media_type != "multipart/form-data" or length is None or not length.isdecimal():
         return
+    if not (length.isascii() and len(length) < _LENGTH_DIGITS):
+        raise InvalidHeader(f"Content-Length is '{length[:40]}'; it must be the body's length in bytes")
     sizes = [len(value) for value in request.fields.values() if isinstance(value, (bytes, bytearray, str))]
     if len(sizes) < len(request.fields):
         return  # a part that was JSON arrives parsed, its length unknown
@@ -146,7 +150,7 @@ def _single(value: Any, request: Request, max_images: int, max_pixels: int) -> P
 
 
 def _json_length(text: str, size: int) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 16 and int(text) <= size):
+    if not (text.isascii() and text.isdecimal() and len(text) < _LENGTH_DIGITS and int(text) <= size):
         raise InvalidHeader(
             f"{JSON_LENGTH} is '{text[:40]}'; it must be the JSON part's length, at most the body's {size} bytes"
         )
