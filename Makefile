@@ -77,7 +77,7 @@ test-architectures: $(INSTALLED) ## every torchvision classifier from random wei
 	$(BIN)/python -m pytest tests/archiver/test_architectures.py -m "slow or not slow" -k golden_pictures --verbose --durations=0
 
 fuzz: $(INSTALLED) ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
-	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
+	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -9,9 +9,9 @@ import pytest
 import torch
 import torchvision
 import yaml
-from tests import quick
 from tests.archiver.conftest import FORMS
 from tests.conftest import EXACT
+from tests.support import quick
 
 from visionserve.archiver import builder, catalog
 from visionserve.client import Client

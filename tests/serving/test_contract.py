@@ -15,17 +15,18 @@ import tritonclient.http as triton
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
-from tests import corpus, docs
-from tests.exchanges import BAD, GOOD, JPEG, Answers, items
 from tests.serving.conftest import BATCHING_MODEL
+from tests.support import documents
+from tests.support.exchanges import BAD, GOOD, JPEG, Answers, items
+from tests.support.pictures import corpus
 
 from visionserve.archiver import demo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests import quick
-    from tests.exchanges import Sent
+    from tests.support import quick
+    from tests.support.exchanges import Sent
 
     from visionserve.client import Client
     from visionserve.server.launcher import TorchServe
@@ -55,7 +56,7 @@ def error_of(response: Any) -> tuple[int, str]:
     return response.status_code, document["type"]
 
 
-@pytest.mark.parametrize("block", docs.shell_blocks(), ids=lambda block: " ".join(block.split())[:60])
+@pytest.mark.parametrize("block", documents.shell_blocks(), ids=lambda block: " ".join(block.split())[:60])
 def test_every_command_gets_the_status_it_promises(block: str, quick_server: TorchServe, tmp_path: Path) -> None:
     assert shutil.which("curl"), "the contract is written for curl; install it"
     (tmp_path / "photo.jpg").write_bytes(JPEG)
@@ -71,7 +72,7 @@ def test_every_command_gets_the_status_it_promises(block: str, quick_server: Tor
         text=True,
         check=True,
     )
-    assert [int(status) for status in done.stdout.split()] == docs.promised(block)
+    assert [int(status) for status in done.stdout.split()] == documents.promised(block)
 
 
 def test_a_batch_of_8_with_k_bad_gives_k_errors_and_8_minus_k_unchanged_answers(
@@ -203,7 +204,7 @@ def test_a_body_above_the_limit_is_413(quick_url: str, quick_server: TorchServe,
 load_all_checks()
 pictures = st.sampled_from(GOOD[:3]) | st.binary()
 schemathesis.openapi.media_type("image/jpeg", pictures, aliases=["application/octet-stream", "image/*"])
-schema = schemathesis.openapi.from_path(docs.OPENAPI).include(path_regex="^/(predictions|explanations)")
+schema = schemathesis.openapi.from_path(documents.OPENAPI).include(path_regex="^/(predictions|explanations)")
 
 
 @schema.parametrize()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz import Fuzzer
+from tests.fuzzing.fuzzer import Fuzzer
 
 if TYPE_CHECKING:
     from visionserve.server.launcher import TorchServe
