@@ -1,4 +1,4 @@
-"""`load search`, `soak` and `sweep` from the command line, each once against a real TorchServe, as users run them."""
+"""`load search`, `soak` and `sweep` as users run them, each once against a real TorchServe."""
 
 from __future__ import annotations
 

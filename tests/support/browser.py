@@ -30,10 +30,10 @@ ARGUMENTS = [
 
 def find() -> Path | None:
     """The program of an installed browser that starts, or None."""
-    known = [path for name in INSTALLED if (path := shutil.which(name))]
-    for path in [*map(Path, known), FOLDER / "chromium"]:
-        if path.exists() and _starts(path):
-            return path
+    known = [Path(found) for name in INSTALLED if (found := shutil.which(name))]
+    for program in [*known, FOLDER / "chromium"]:
+        if program.exists() and _starts(program):
+            return program
     return None
 
 
