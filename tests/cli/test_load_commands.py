@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def root(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     """A project with the quick model's archive, and nothing that serves it."""
     folder = tmp_path_factory.mktemp("load-commands")
-    quick.build(project, "quick")
+    quick.build(project, "roomy", max_pixels=4_000_000)  # the corpus has pictures of three million
     for name in ("models", "handlers", "model_store", "weights"):
         (folder / name).symlink_to(project / name)
     (folder / "tests").symlink_to(REPOSITORY / "tests")
@@ -47,7 +47,7 @@ def reported(root: Path, kind: str) -> dict[str, object]:
 
 
 def test_search_finds_a_rate_that_holds_and_reports_it(root: Path) -> None:
-    done = load(root, "search", "p99<5s", "quick", "--probe", "3s", "--confirm", "5s")
+    done = load(root, "search", "p99<5s", "roomy", "--probe", "3s", "--confirm", "5s")
     assert "Traceback" not in done.stderr, done.stderr
     found = json.loads((root / "search" / "search.json").read_text())
     assert (done.returncode, found["rate"] > 0) == (0, True), done.stdout + done.stderr
@@ -56,7 +56,7 @@ def test_search_finds_a_rate_that_holds_and_reports_it(root: Path) -> None:
 
 
 def test_soak_asks_at_the_given_rate_and_reports_growth(root: Path) -> None:
-    done = load(root, "soak", "quick", "--rate", "5", "--duration", "20s", "--warm-up", "2s")
+    done = load(root, "soak", "roomy", "--rate", "5", "--duration", "20s", "--warm-up", "2s")
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a young server may still grow
     header = json.loads((root / "soak" / "run.json").read_text())
@@ -66,7 +66,7 @@ def test_soak_asks_at_the_given_rate_and_reports_growth(root: Path) -> None:
 
 def test_sweep_serves_each_setting_and_reports_every_point(root: Path) -> None:
     sizes = ("--set", "batchSize=1,4", "--users", "2")
-    done = load(root, "sweep", "quick", *sizes, "--duration", "4s", "--warm-up", "1s")
+    done = load(root, "sweep", "roomy", *sizes, "--duration", "4s", "--warm-up", "1s")
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads((root / "sweep" / "sweep.json").read_text())
