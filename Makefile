@@ -24,7 +24,7 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-forms test-architectures test-benchmark fuzz lint benchmark clean
+	test-all test-masked test-forms test-architectures test-benchmark fuzz lint benchmark clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ sweep: $(INSTALLED) ## measure over settings         [MODEL=] [SET="batchSize=1,
 	@$(BIN)/visionserve load sweep $(MODEL) $(foreach axis,$(SET),--set $(axis)) --users $(USERS) --duration $(or $(DURATION),20s)
 
 crosscheck: $(INSTALLED) ## compare our load figures with wrk's, on an otherwise idle machine
-	$(BIN)/python -m pytest -m slow -s tests/serving/test_served_load.py
+	$(BIN)/python -m pytest -m manual -s tests/serving/test_served_load.py
 
 soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
 	@$(BIN)/visionserve load soak $(MODEL) --duration $(or $(DURATION),1h)
@@ -67,17 +67,24 @@ soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
 demo: $(VENV)/.demo ## see it work: two networks, archives, server, answers
 	@$(BIN)/visionserve demo
 
-test: $(INSTALLED) ## run the whole test suite, real TorchServe included
+test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser included: minutes
 	$(BIN)/python -m pytest
 
+test-all: $(VENV)/.browser ## the same and the long tests: a quarter of an hour
+	$(BIN)/python -m pytest -m "not manual"
+
+test-masked: $(INSTALLED) ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest tests/runtime/engines \
+		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/test_calibration.py
+
 test-forms: $(INSTALLED) ## every form of weights file x ResNet-50 and VGG-16, file to answer
-	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or not slow" --durations=0
+	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0
 
 test-architectures: $(INSTALLED) ## every torchvision classifier from random weights to a proven archive, with times
-	$(BIN)/python -m pytest tests/archiver/test_architectures.py -m "slow or not slow" -k golden_pictures --verbose --durations=0
+	$(BIN)/python -m pytest tests/archiver/test_architectures.py -m "slow or manual or not slow" -k golden_pictures --verbose --durations=0
 
 fuzz: $(INSTALLED) ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
-	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
+	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
@@ -89,7 +96,7 @@ benchmark: $(VENV)/.benchmark ## measure beside stock TorchServe and LitServe, r
 	$(BIN)/python -m benchmarks run $(if $(QUICK),--quick)
 
 test-benchmark: $(VENV)/.benchmark ## a very small benchmark, every contender included
-	$(BIN)/python -m pytest -m slow tests/benchmarks
+	$(BIN)/python -m pytest -m manual tests/benchmarks
 
 clean: ## remove what was built and written, not the weights
 	rm -rf $(STORE)/*.mar $(STORE)/.*.d reports logs .visionserve .mypy_cache .ruff_cache .pytest_cache
@@ -101,6 +108,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@echo "installing torch, TorchServe, Java and the rest into $(VENV): about 6 GB, some minutes the first time"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[int8]"
+	@touch $@
+
+$(VENV)/.browser: $(INSTALLED) tests/support/browser.py
+	@$(BIN)/python -m tests.support.browser
 	@touch $@
 
 $(VENV)/.benchmark: $(INSTALLED)

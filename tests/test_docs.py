@@ -4,7 +4,7 @@ import re
 
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from tests import docs
+from tests.support import documents
 
 from visionserve.archiver.spec import HandlerSpec
 from visionserve.runtime.pictures import formats
@@ -13,23 +13,23 @@ from visionserve.runtime.wire.errors import RequestError
 
 
 def test_the_openapi_file_is_valid() -> None:
-    OpenAPIV31SpecValidator(yaml.safe_load(docs.OPENAPI.read_text())).validate()
+    OpenAPIV31SpecValidator(yaml.safe_load(documents.OPENAPI.read_text())).validate()
 
 
 def test_every_error_of_the_code_is_in_the_table_and_no_other() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RequestError)]
-    assert docs.error_table() == {kind.type: kind.status for kind in kinds}
+    assert documents.error_table() == {kind.type: kind.status for kind in kinds}
 
 
 def test_every_command_of_the_contract_promises_a_status() -> None:
-    blocks = docs.shell_blocks()
+    blocks = documents.shell_blocks()
     assert len(blocks) >= 10
     for block in blocks:
-        assert len(docs.promised(block)) == len(re.findall("^curl", block, re.MULTILINE)) > 0
+        assert len(documents.promised(block)) == len(re.findall("^curl", block, re.MULTILINE)) > 0
 
 
 def test_the_limits_in_the_contract_are_the_codes() -> None:
-    text = docs.API.read_text()
+    text = documents.API.read_text()
     spec = HandlerSpec(architecture="resnet50")
     assert f"`handler.maxPixels` ({spec.max_pixels // 1_000_000} million)" in text
     assert f"`handler.maxImages` ({spec.max_images})" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from visionserve.archiver.builder import Built
 
-TARGET = "model_store/demo-resnet50.mar"
+TARGET = "model_store/demo-resnet18.mar"
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +33,16 @@ def checkout(project: Path, demo_archives: dict[str, Built], tmp_path_factory: p
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(path.read_bytes())
                 os.utime(copy, (0, 0))
+    model = "models/demo/demo-resnet18.yaml"
+    (root / model).write_bytes((project / model).read_bytes())
+    os.utime(root / model, (0, 0))
     (root / "weights").mkdir()
-    os.link((project / "weights" / "demo-resnet50.pth").resolve(), root / "weights" / "demo-resnet50.pth")
+    shutil.copy(project / "weights" / "demo-resnet18.pth", root / "weights" / "demo-resnet18.pth")
     (root / ".venv" / "bin").mkdir(parents=True)
     (root / ".venv" / ".installed").touch()
     (root / ".venv" / "bin" / "visionserve").write_text(f'#!/bin/sh\nexec {sys.executable} -m visionserve "$@"\n')
     (root / ".venv" / "bin" / "visionserve").chmod(0o755)
-    make(root, "archive", "MODEL=demo-resnet50")
+    make(root, "archive", "MODEL=demo-resnet18")
     return root
 
 
@@ -49,7 +53,7 @@ def make(root: Path, *words: str) -> str:
 
 
 def would_build(root: Path) -> set[str]:
-    printed = make(root, "--dry-run", "archive", "MODEL=demo-resnet50")
+    printed = make(root, "--dry-run", "archive", "MODEL=demo-resnet18")
     return set(re.findall(r"visionserve (\w+) ", printed))
 
 
@@ -66,12 +70,12 @@ def test_a_second_run_builds_nothing(checkout: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        "models/demo/demo-resnet50.yaml",
+        "models/demo/demo-resnet18.yaml",
         "models/demo/colours.txt",
         "handlers/image_classifier.py",
         "src/visionserve/runtime/pictures/decode.py",
         "src/visionserve/runtime/engines/eager.py",
-        "weights/demo-resnet50.pth",
+        "weights/demo-resnet18.pth",
     ],
 )
 def test_what_an_archive_carries_rebuilds_it(changed: str, checkout: Path) -> None:

@@ -23,22 +23,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLASSES = 5
-# One of each family that is small; the others are behind `make test-architectures`.
+# Quick ones always, one of each small family in the slow tier, the others by `make test-architectures`.
+QUICK = ("mnasnet0_5", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1")
 SMALL = (
     "alexnet",
     "densenet121",
     "efficientnet_b0",
     "googlenet",
     "inception_v3",
-    "mnasnet0_5",
     "mobilenet_v2",
     "mobilenet_v3_small",
     "regnet_y_400mf",
-    "resnet18",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
     "swin_t",
 )
+
+
+def tier(architecture: str) -> list[pytest.MarkDecorator]:
+    """The marks of one architecture."""
+    if architecture in QUICK:
+        return []
+    return [pytest.mark.slow if architecture in SMALL else pytest.mark.manual]
 
 
 def meta_state_dict(architecture: str, classes: int = CLASSES, **options: Any) -> dict[str, torch.Tensor]:
@@ -209,7 +213,7 @@ def prove(architecture: str, project: Path, folder: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "architecture",
-    [pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow]) for name in network.names()],
+    [pytest.param(name, marks=tier(name)) for name in network.names()],
 )
 def test_random_weights_pass_their_golden_pictures(architecture: str, project: Path, tmp_path: Path) -> None:
     prove(architecture, project, tmp_path)

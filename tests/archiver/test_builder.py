@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MEMBERS = {
     "MAR-INF/MANIFEST.json",
-    "demo-resnet50.pth",
+    "demo-resnet18.pth",
     "golden.json",
     "labels.json",
     "model-config.yaml",
@@ -45,7 +45,7 @@ folder = pathlib.Path.cwd()
 assert pathlib.Path(visionserve.__file__).is_relative_to(folder), visionserve.__file__
 manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())
 config = yaml.safe_load((folder / "model-config.yaml").read_text())
-context = Context("demo-resnet50", str(folder), manifest, 1, None, "0.12.0", model_yaml_config=config)
+context = Context("demo-resnet18", str(folder), manifest, 1, None, "0.12.0", model_yaml_config=config)
 context.request_processor = [RequestProcessor({})]
 handler = visionserve_image_classifier.ImageClassifier()
 handler.initialize(context)
@@ -55,8 +55,8 @@ print(body.decode())
 
 
 def test_two_builds_are_byte_identical(project: Path, demo_archives: dict[str, Built]) -> None:
-    first = demo_archives["demo-resnet50"].archive
-    source = catalog.find(project, "demo-resnet50")
+    first = demo_archives["demo-resnet18"].archive
+    source = catalog.find(project, "demo-resnet18")
     again = builder.build(project, catalog.read(source), source).archive
     assert again == first
     threads = torch.get_num_threads()
@@ -71,20 +71,20 @@ def test_two_builds_are_byte_identical(project: Path, demo_archives: dict[str, B
 
 def test_the_members_are_exactly_these_each_with_its_digest(demo_archives: dict[str, Built]) -> None:
     runtime = {name for name in contents.runtime_files() if name.startswith("visionserve/runtime/")}
-    with zipfile.ZipFile(demo_archives["demo-resnet50"].archive.path) as mar:
+    with zipfile.ZipFile(demo_archives["demo-resnet18"].archive.path) as mar:
         assert set(mar.namelist()) == MEMBERS | runtime
         digests = json.loads(mar.read(archive.MANIFEST_FILE))["sha256"]
         assert {name: hashlib.sha256(mar.read(name)).hexdigest() for name in digests} == digests
         assert set(digests) == set(mar.namelist()) - {archive.MANIFEST_FILE}
 
 
-def test_weights_travel_untouched(demo_archives: dict[str, Built], demo_weights: Path) -> None:
-    with zipfile.ZipFile(demo_archives["demo-resnet50"].archive.path) as mar:
-        assert mar.read("demo-resnet50.pth") == (demo_weights / "demo-resnet50.pth").read_bytes()
+def test_weights_travel_untouched(demo_archives: dict[str, Built], small_weights: Path) -> None:
+    with zipfile.ZipFile(demo_archives["demo-resnet18"].archive.path) as mar:
+        assert mar.read("demo-resnet18.pth") == small_weights.read_bytes()
 
 
 def test_the_carried_configuration_has_the_transform_resolved(demo_archives: dict[str, Built]) -> None:
-    with zipfile.ZipFile(demo_archives["demo-vgg16"].archive.path) as mar:
+    with zipfile.ZipFile(demo_archives["demo-resnet18-224"].archive.path) as mar:
         config = yaml.safe_load(mar.read(archive.CONFIG_FILE))
     assert config["handler"]["input"]["resize"] == 256
     assert config["handler"]["input"]["mean"] == [0.485, 0.456, 0.406]
@@ -94,7 +94,7 @@ def test_the_carried_configuration_has_the_transform_resolved(demo_archives: dic
 def test_unpacked_in_an_empty_folder_it_answers_with_nothing_of_the_repository(
     demo_archives: dict[str, Built], tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(demo_archives["demo-resnet50"].archive.path) as mar:
+    with zipfile.ZipFile(demo_archives["demo-resnet18"].archive.path) as mar:
         mar.extractall(tmp_path)
     answered = subprocess.run(
         [sys.executable, "-c", ANSWER],
@@ -122,7 +122,7 @@ def test_missing_weights_are_an_error_that_says_what_to_do(
 
 def test_weights_of_ones_own_need_labels(project: Path, tmp_path: Path) -> None:
     source = tmp_path / "mine.yaml"
-    source.write_text("handler: {architecture: resnet50, weights: weights/demo-resnet50.pth}")
+    source.write_text("handler: {architecture: resnet18, weights: weights/demo-resnet18.pth}")
     with pytest.raises(LabelsError, match="add 'labels: FILE'"):
         builder.build(project, catalog.read(source), source)
 
@@ -130,14 +130,14 @@ def test_weights_of_ones_own_need_labels(project: Path, tmp_path: Path) -> None:
 def test_a_failed_build_leaves_the_earlier_archive(
     project: Path, demo_archives: dict[str, Built], tmp_path: Path
 ) -> None:
-    before = demo_archives["demo-resnet50"].archive
-    source = tmp_path / "demo-resnet50.yaml"
+    before = demo_archives["demo-resnet18"].archive
+    source = tmp_path / "demo-resnet18.yaml"
     source.write_text(
-        catalog.find(project, "demo-resnet50")
+        catalog.find(project, "demo-resnet18")
         .read_text()
-        .replace("architecture: resnet50", "architecture: resnet18")
+        .replace("architecture: resnet18", "architecture: resnet34")
     )
-    with pytest.raises(WeightsError, match="not those of resnet18"):
+    with pytest.raises(WeightsError, match="not those of resnet34"):
         builder.build(project, catalog.read(source), source)
     assert hashlib.sha256(before.path.read_bytes()).hexdigest() == before.sha256
     assert not list(before.path.parent.glob(".*.mar"))

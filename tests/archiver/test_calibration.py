@@ -13,7 +13,7 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import quick
+from tests.support import quick
 from torch import nn
 
 from visionserve.archiver import calibration, demo

@@ -37,20 +37,34 @@ if TYPE_CHECKING:
     from visionserve.archiver.spec import ModelSpec
 
 LABELS = list(demo.HUES)
-# VGG-16 is half a gigabyte a form: these two always, the others behind `make test-forms`.
-VGG16_FORMS = ("DataParallel checkpoint", "TorchScript, scripted")
-ARCHITECTURES = ("resnet50", "vgg16")
+# The small network in every form always, the large ones in one form in the slow tier, in all by `make test-forms`.
+SMALL = "resnet18"
+LARGE = ("resnet50", "vgg16")
+LARGE_FORM = "DataParallel checkpoint"
+
+
+def tier(architecture: str, form: str) -> list[pytest.MarkDecorator]:
+    """The marks of one network in one form."""
+    if architecture == SMALL:
+        return []
+    return [pytest.mark.slow if form == LARGE_FORM else pytest.mark.manual]
 
 
 @pytest.fixture(scope="module")
-def nets(demo_weights: Path) -> dict[str, nn.Module]:
-    """The demo networks as a script of one's own would load them."""
-    loaded: dict[str, nn.Module] = {}
-    for architecture in ARCHITECTURES:
+def nets(request: pytest.FixtureRequest) -> Callable[[str], nn.Module]:
+    """The demo networks by architecture, as a script of one's own would load them."""
+
+    @functools.cache
+    def load(architecture: str) -> nn.Module:
+        if architecture == SMALL:
+            file = request.getfixturevalue("small_weights")
+        else:
+            file = request.getfixturevalue("demo_weights") / f"demo-{architecture}.pth"
         net: nn.Module = torchvision.models.get_model(architecture, num_classes=len(LABELS))
-        net.load_state_dict(torch.load(demo_weights / f"demo-{architecture}.pth", weights_only=True))
-        loaded[architecture] = net.eval()
-    return loaded
+        net.load_state_dict(torch.load(file, weights_only=True))
+        return net.eval()
+
+    return load
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +74,13 @@ def pictures() -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def offline(
-    nets: dict[str, nn.Module], pictures: list[bytes]
+    nets: Callable[[str], nn.Module], pictures: list[bytes]
 ) -> Callable[[str, torch.dtype], list[dict[str, float]]]:
     """What torch and torchvision answer, by architecture and the precision its weights were saved in."""
 
     @functools.cache
     def answers(architecture: str, dtype: torch.dtype) -> list[dict[str, float]]:
-        net = nets[architecture]
+        net = nets(architecture)
         exact = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         net.load_state_dict({k: v.to(dtype).to(v.dtype) if v.is_floating_point() else v for k, v in exact.items()})
         transform = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
@@ -126,19 +140,15 @@ def assert_same(got: list[dict[str, float]], expected: list[dict[str, float]]) -
 @pytest.mark.parametrize(
     ("architecture", "name"),
     [
-        pytest.param(
-            architecture,
-            name,
-            marks=[pytest.mark.slow] if architecture == "vgg16" and name not in VGG16_FORMS else [],
-        )
-        for architecture in ARCHITECTURES
+        pytest.param(architecture, name, marks=tier(architecture, name))
+        for architecture in (SMALL, *LARGE)
         for name in FORMS
     ],
 )
 def test_every_form_is_served_as_torch_answers_offline(
     architecture: str,
     name: str,
-    nets: dict[str, nn.Module],
+    nets: Callable[[str], nn.Module],
     pictures: list[bytes],
     offline: Callable[[str, torch.dtype], list[dict[str, float]]],
     project: Path,
@@ -146,7 +156,7 @@ def test_every_form_is_served_as_torch_answers_offline(
 ) -> None:
     form: Form = FORMS[name]
     file = tmp_path / form.file
-    form.save(nets[architecture], file)
+    form.save(nets(architecture), file)
     spec, source = model(
         project, "any-form", architecture=architecture, weights=str(file), topK=7, weightsKey=form.key
     )
@@ -163,23 +173,23 @@ def test_every_form_is_served_as_torch_answers_offline(
 
 
 @pytest.fixture
-def checkpoint(nets: dict[str, nn.Module], tmp_path: Path) -> Path:
+def checkpoint(nets: Callable[[str], nn.Module], tmp_path: Path) -> Path:
     path = tmp_path / "checkpoint.tar"
-    FORMS["DataParallel checkpoint"].save(nets["resnet50"], path)
+    FORMS["DataParallel checkpoint"].save(nets(SMALL), path)
     return path
 
 
 def build(project: Path, **handler: Any) -> Built:
-    spec, source = model(project, "bad-input", architecture="resnet50", **handler)
+    spec, source = model(project, "bad-input", architecture=SMALL, **handler)
     return builder.build(project, spec, source)
 
 
 def test_plain_file_is_carried_untouched_and_others_are_written_anew(
-    project: Path, demo_weights: Path, checkpoint: Path
+    project: Path, small_weights: Path, checkpoint: Path
 ) -> None:
-    plain = build(project, weights="weights/demo-resnet50.pth").archive.path
+    plain = build(project, weights="weights/demo-resnet18.pth").archive.path
     with zipfile.ZipFile(plain) as archive:
-        assert archive.read("demo-resnet50.pth") == (demo_weights / "demo-resnet50.pth").read_bytes()
+        assert archive.read("demo-resnet18.pth") == small_weights.read_bytes()
     built = build(project, weights=str(checkpoint))
     with zipfile.ZipFile(built.archive.path) as archive:
         assert "bad-input.pth" in archive.namelist()
@@ -200,11 +210,11 @@ def hostile(path: Path) -> None:
 
 
 def other_architecture(path: Path) -> None:
-    torch.save(torchvision.models.resnet18(num_classes=7).state_dict(), path)
+    torch.save(torchvision.models.resnet34(num_classes=7).state_dict(), path)
 
 
 BAD: dict[str, tuple[Mapping[str, Any], Any, type[VisionserveError], str]] = {
-    "wrong architecture": ({}, other_architecture, WeightsError, r"they fit resnet18 with 7 classes"),
+    "wrong architecture": ({}, other_architecture, WeightsError, r"they fit resnet34 with 7 classes"),
     "whole model": ({}, hostile, UntrustedPickle, r"torchvision\.models\.resnet\.ResNet.*--trust-pickle"),
     "empty": ({}, lambda path: path.write_bytes(b""), WeightsError, r"is empty"),
     "a directory": ({}, lambda path: path.mkdir(), WeightsError, r"is a directory"),
@@ -240,14 +250,16 @@ def test_labels_and_head_that_disagree(project: Path, tmp_path: Path) -> None:
     labels.write_text('{"0": ["n1", "cat"], "1": ["n2", "dog"]}')
 
     with pytest.raises(LabelsError, match=r"index_to_name\.json: 2 labels, but the weights' head has 7 classes"):
-        build(project, weights="weights/demo-resnet50.pth", labels=str(labels))
+        build(project, weights="weights/demo-resnet18.pth", labels=str(labels))
     with pytest.raises(LabelsError, match=r"its 7 classes have no names: add 'labels: FILE'"):
-        build(project, weights="weights/demo-resnet50.pth", labels=None)
+        build(project, weights="weights/demo-resnet18.pth", labels=None)
 
 
-def test_overflowing_network_is_not_archived(nets: dict[str, nn.Module], project: Path, tmp_path: Path) -> None:
-    state_dict = {name: tensor.clone() for name, tensor in nets["resnet50"].state_dict().items()}
-    for name in ("layer1.0.bn3.weight", "layer2.0.bn3.weight"):
+def test_overflowing_network_is_not_archived(
+    nets: Callable[[str], nn.Module], project: Path, tmp_path: Path
+) -> None:
+    state_dict = {name: tensor.clone() for name, tensor in nets(SMALL).state_dict().items()}
+    for name in ("layer1.0.bn2.weight", "layer2.0.bn2.weight"):
         state_dict[name] *= 1e38
     torch.save(state_dict, tmp_path / "own.pth")
 

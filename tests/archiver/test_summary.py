@@ -31,17 +31,17 @@ def test_totals_are_those_that_torchvision_publishes(architecture: str, tmp_path
 
 
 def test_layers_of_a_fine_tuned_model(project: Path) -> None:
-    found = summary.summarize(project, "demo-resnet50", (3, 640, 640))
+    found = summary.summarize(project, "demo-resnet18", (3, 640, 640))
 
     assert found.classes == 7
-    assert found.classes_from.endswith("demo-resnet50.pth")
+    assert found.classes_from.endswith("demo-resnet18.pth")
     layers = {layer.name: layer for layer in found.layers}
     assert layers[""].output == (1, 7)
     assert layers["conv1"].output == (1, 64, 320, 320)
     assert layers["conv1"].parameters == 64 * 3 * 7 * 7
     assert layers["conv1"].multiply_adds == 64 * 3 * 7 * 7 * 320 * 320
-    assert layers["fc"].parameters == 2048 * 7 + 7
-    assert layers["fc"].multiply_adds == 2048 * 7
+    assert layers["fc"].parameters == 512 * 7 + 7
+    assert layers["fc"].multiply_adds == 512 * 7
     assert layers["layer1.0.conv1"].depth == 3
     assert sum(layer.parameters for layer in found.layers if layer.depth == 1) == found.parameters
 

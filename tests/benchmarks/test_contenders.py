@@ -26,7 +26,7 @@ SMALL = Plan(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 @pytest.mark.timeout(900)
 def test_every_contender_answers_rightly(tmp_path: Path, demo_weights: Path) -> None:
     results = Results({})

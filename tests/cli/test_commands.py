@@ -94,12 +94,12 @@ def serving(
         (root / name).symlink_to(project / name)
     Properties.read(project / "config.properties").on_free_ports().write(root / "config.properties")
     with subprocess.Popen(
-        [*COMMAND, "serve", "demo-resnet50"], cwd=root, stdout=subprocess.PIPE, text=True
+        [*COMMAND, "serve", "demo-resnet18"], cwd=root, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert re.match(
-            r"ready demo-resnet50 after [\d.]+ s:  curl -T image\.jpg http://127\.0\.0\.1:\d+/pred", line
+            r"ready demo-resnet18 after [\d.]+ s:  curl -T image\.jpg http://127\.0\.0\.1:\d+/pred", line
         )
         yield root, process
         process.terminate()
@@ -118,14 +118,14 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     assert table.stdout.index("orange.jpg") < table.stdout.index("red.jpg")
 
     (tmp_path / "zz.txt").write_text("not a picture")
-    lines = run("predict", str(tmp_path), "--json", "--model", "demo-resnet50", cwd=root)
+    lines = run("predict", str(tmp_path), "--json", "--model", "demo-resnet18", cwd=root)
     assert lines.returncode == 1
     orange, red, bad = map(json.loads, lines.stdout.splitlines())
     assert next(iter(orange["predictions"])) == "orange"
     assert next(iter(red["predictions"])) == "red"
     assert bad["error"]["code"] == 400
 
-    again = run("serve", "demo-resnet50", cwd=root)
+    again = run("serve", "demo-resnet18", cwd=root)
     assert again.returncode == 1
     assert "already running" in again.stderr
 
@@ -155,7 +155,7 @@ def test_a_server_that_outlived_its_supervisor_is_found_and_stopped(
 ) -> None:
     (tmp_path / "model_store").symlink_to(project / "model_store")
     Properties.read(project / "config.properties").on_free_ports().write(tmp_path / "config.properties")
-    with subprocess.Popen([*COMMAND, "serve", "demo-resnet50"], cwd=tmp_path, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*COMMAND, "serve", "demo-resnet18"], cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.kill()

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import quick
 from tests.conftest import REPOSITORY
+from tests.support import quick
 
 from visionserve.archiver import demo
 

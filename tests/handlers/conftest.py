@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import quick
-from tests.wire import Worker
+from tests.support import quick
+from tests.support.worker import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests import corpus, quick
-from tests.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, Answers, Part, Sent, items
-from tests.wire import Got, Worker, decoding
+from tests.support import quick
+from tests.support.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, Answers, Part, Sent, items
+from tests.support.pictures import corpus
+from tests.support.worker import Got, Worker, decoding
 
 from visionserve.runtime.machine import device
 from visionserve.runtime.wire import payload

@@ -34,10 +34,10 @@ def test_a_search_is_made_with_traffic_and_read_back_as_it_was(fake_session: Ses
     # One server that takes 20 ms each gives 50 answers/s.
     assert all(probe.rate < 51 for probe in told if probe.holds)
     confirmed = searched.confirmed
-    assert (confirmed is None) == (found.rate == 0)
-    if confirmed is not None:
-        assert confirmed.plan.rate == found.rate
-        assert OBJECTIVE.holds(confirmed.judge(), confirmed.samples)
+    assert confirmed is not None
+    assert found.rate > 15
+    assert confirmed.plan.rate == found.rate
+    assert OBJECTIVE.holds(confirmed.judge(), confirmed.samples)
 
 
 def test_a_wrong_server_holds_no_rate(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from visionserve.archiver.builder import Built
 
-MODEL = "demo-resnet50"
+MODEL = "demo-resnet18"
 
 
 def learned(model: str, data: bytes) -> str:
@@ -39,11 +39,13 @@ def test_golden_answers_come_from_the_archive_and_others_from_the_idle_server(ar
 
 
 def test_the_mix_and_the_share_of_bad_pictures_are_kept(archives: dict[str, Path]) -> None:
-    sent = corpus.build(archives, {MODEL: 3, "demo-vgg16": 1}, learned, {"golden": 3, "large": 1}, bad_share=0.2)
+    sent = corpus.build(
+        archives, {MODEL: 3, "demo-resnet18-224": 1}, learned, {"golden": 3, "large": 1}, bad_share=0.2
+    )
     weights: dict[str, float] = {}
     for picture in sent.pictures:
         weights[picture.kind] = weights.get(picture.kind, 0) + picture.weight
-        assert set(picture.answers) == (set() if picture.is_bad else {MODEL, "demo-vgg16"})
+        assert set(picture.answers) == (set() if picture.is_bad else {MODEL, "demo-resnet18-224"})
     assert weights == pytest.approx({"golden": 0.6, "large": 0.2, "bad": 0.2})
 
 

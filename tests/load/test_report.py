@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from tests.load import queueing
 from tests.load.recordings import recorded, run_folder
+from tests.support import browser as browsers
 
 from visionserve.load import capacity, processes, report, sweep
 from visionserve.load.outcomes import Outcome
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
     from visionserve.load.samples import Samples
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# A browser run by root in a container, that asks nobody anything.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 KINDS = ("run", "failing", "search", "sweep", "comparison", "soak")
 
 
@@ -93,10 +82,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian package chromium)")
+    program = browsers.find()
+    if program is None:
+        pytest.skip(browsers.HOW)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        launched = playwright.chromium.launch(executable_path=program, args=browsers.ARGUMENTS)
         yield launched
         launched.close()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests import quick
+from tests.support import quick
 
 from visionserve.runtime import archive
 from visionserve.runtime.engines import isolation

@@ -9,9 +9,9 @@ import pytest
 import torch
 import torchvision
 import yaml
-from tests import quick
 from tests.archiver.conftest import FORMS
-from tests.conftest import EXACT
+from tests.conftest import EXACT, SIDE
+from tests.support import quick
 
 from visionserve.archiver import builder, catalog
 from visionserve.client import Client
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
     from visionserve.archiver.builder import Built
 
-# ResNet-50 again, waiting long enough for a batch to fill: requests sent together are answered together.
+# The small network again, waiting long enough for a batch to fill: requests sent together are answered together.
 BATCHING_MODEL = "demo-batching"
 CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "TorchScript, scripted")
 
 
 @pytest.fixture(scope="session")
 def batching_archive(project: Path, demo_archives: dict[str, Built]) -> Path:
-    text = (project / "models" / "demo" / "demo-resnet50.yaml").read_text()
+    text = (project / "models" / "demo" / "demo-resnet18.yaml").read_text()
     source = project / "models" / "demo" / f"{BATCHING_MODEL}.yaml"
     source.write_text(text.replace("maxBatchDelay: 1", "maxBatchDelay: 1000"))
     return builder.build(project, catalog.read(source), source).archive.path
 
 
 @pytest.fixture(scope="session")
-def checkpoint_archives(project: Path, demo_weights: Path) -> dict[str, Path]:
-    """ResNet-50 once more, from files as training scripts leave them, by the form of the file."""
-    net = torchvision.models.resnet50(num_classes=7)
-    net.load_state_dict(torch.load(demo_weights / "demo-resnet50.pth", weights_only=True))
+def checkpoint_archives(project: Path, small_weights: Path) -> dict[str, Path]:
+    """The small network once more, from files as training scripts leave them, by the form of the file."""
+    net = torchvision.models.resnet18(num_classes=7)
+    net.load_state_dict(torch.load(small_weights, weights_only=True))
     archives = {}
     for name in CHECKPOINT_FORMS:
         form = FORMS[name]
@@ -52,7 +52,8 @@ def checkpoint_archives(project: Path, demo_weights: Path) -> dict[str, Path]:
         source = project / "models" / "demo" / f"{model}.yaml"
         handler = {
             **EXACT,
-            "architecture": "resnet50",
+            "architecture": "resnet18",
+            "input": {"resize": SIDE, "crop": SIDE},
             "weights": file.name,
             "labels": "models/demo/colours.txt",
             "topK": 7,
@@ -71,10 +72,11 @@ def server(
     batching_archive: Path,
     checkpoint_archives: dict[str, Path],
 ) -> Iterator[TorchServe]:
-    """TorchServe with both demo models, the batching one and those of checkpoints, each proven ready."""
+    """TorchServe with every small model, the quick one too, each proven ready: the one server of the fast tier."""
     archives = {name: built.archive.path for name, built in demo_archives.items()}
     archives[BATCHING_MODEL] = batching_archive
     archives |= {path.stem: path for path in checkpoint_archives.values()}
+    archives["quick"] = quick.build(project, "quick").archive.path
     properties = Properties.read(project / "config.properties").on_free_ports()
     with TorchServe(archives, properties, project / "logs") as running:
         for _ in health.wait_until_ready(running, timeout=240):
@@ -89,31 +91,32 @@ def client(server: TorchServe) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def quick_server(project: Path) -> Iterator[TorchServe]:
-    """TorchServe with the quick model, for hundreds of requests."""
-    built = quick.build(project, "quick")
+def large_client(project: Path, large_archives: dict[str, Built]) -> Iterator[Client]:
+    """A client of a TorchServe of its own with ResNet-50 and VGG-16, for the slow tier."""
+    archives = {name: built.archive.path for name, built in large_archives.items()}
     properties = Properties.read(project / "config.properties").on_free_ports()
-    with TorchServe({"quick": built.archive.path}, properties, project / "logs-quick") as running:
-        for _ in health.wait_until_ready(running, timeout=120):
+    with TorchServe(archives, properties, project / "logs-large") as running:
+        for _ in health.wait_until_ready(running, timeout=240):
             pass
-        yield running
+        with Client(properties.inference, properties.management) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="session")
-def quick_url(quick_server: TorchServe) -> str:
-    return f"{quick_server.properties.inference}/predictions/quick"
+def quick_url(server: TorchServe) -> str:
+    return f"{server.properties.inference}/predictions/quick"
 
 
 @pytest.fixture(scope="session")
-def offline(quick_server: TorchServe, project: Path) -> quick.Offline:
+def offline(server: TorchServe, project: Path) -> quick.Offline:
     """The quick network without us."""
     return quick.Offline(project)
 
 
 @pytest.fixture
-def same_workers(quick_server: TorchServe) -> Iterator[None]:
+def same_workers(server: TorchServe) -> Iterator[None]:
     """The quick model's workers are the same processes after the test as before."""
-    with Client(quick_server.properties.inference, quick_server.properties.management) as opened:
+    with Client(server.properties.inference, server.properties.management) as opened:
         before = opened.worker_pids("quick")
         yield
         assert opened.worker_pids("quick") == before

@@ -15,17 +15,18 @@ import tritonclient.http as triton
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
-from tests import corpus, docs
-from tests.exchanges import BAD, GOOD, JPEG, Answers, items
 from tests.serving.conftest import BATCHING_MODEL
+from tests.support import documents
+from tests.support.exchanges import BAD, GOOD, JPEG, Answers, items
+from tests.support.pictures import corpus
 
 from visionserve.archiver import demo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests import quick
-    from tests.exchanges import Sent
+    from tests.support import quick
+    from tests.support.exchanges import Sent
 
     from visionserve.client import Client
     from visionserve.server.launcher import TorchServe
@@ -55,12 +56,12 @@ def error_of(response: Any) -> tuple[int, str]:
     return response.status_code, document["type"]
 
 
-@pytest.mark.parametrize("block", docs.shell_blocks(), ids=lambda block: " ".join(block.split())[:60])
-def test_every_command_gets_the_status_it_promises(block: str, quick_server: TorchServe, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", documents.shell_blocks(), ids=lambda block: " ".join(block.split())[:60])
+def test_every_command_gets_the_status_it_promises(block: str, server: TorchServe, tmp_path: Path) -> None:
     assert shutil.which("curl"), "the contract is written for curl; install it"
     (tmp_path / "photo.jpg").write_bytes(JPEG)
     (tmp_path / ".curlrc").write_text('silent\nshow-error\noutput = "answer"\nwrite-out = "%{http_code}\\n"\n')
-    properties = quick_server.properties
+    properties = server.properties
     program = block.replace("http://localhost:8080", properties.inference).replace("/resnet50", "/quick")
     program = program.replace("http://localhost:8081", properties.management)
     done = subprocess.run(
@@ -71,7 +72,7 @@ def test_every_command_gets_the_status_it_promises(block: str, quick_server: Tor
         text=True,
         check=True,
     )
-    assert [int(status) for status in done.stdout.split()] == docs.promised(block)
+    assert [int(status) for status in done.stdout.split()] == documents.promised(block)
 
 
 def test_a_batch_of_8_with_k_bad_gives_k_errors_and_8_minus_k_unchanged_answers(
@@ -85,7 +86,7 @@ def test_a_batch_of_8_with_k_bad_gives_k_errors_and_8_minus_k_unchanged_answers(
     def classify(model: str, data: bytes) -> requests.Response:
         return requests.post(f"{inference}/predictions/{model}", data=data, timeout=TIMEOUT)
 
-    alone = [classify("demo-resnet50", data).content for data in pictures]
+    alone = [classify("demo-resnet18", data).content for data in pictures]
     together = 0
     for count in range(9):
         bad = [wrong[(count * 8 + place) % len(wrong)] for place in range(count)]
@@ -168,8 +169,8 @@ def test_tritons_own_encoder_and_decoder(quick_url: str, offline: quick.Offline)
         assert probabilities[row] == pytest.approx(list(expected.values())[:3], abs=1e-4)
 
 
-def test_the_description_is_the_management_calls_alone(quick_server: TorchServe, quick_url: str) -> None:
-    management = f"{quick_server.properties.management}/models/quick?customized=true"
+def test_the_description_is_the_management_calls_alone(server: TorchServe, quick_url: str) -> None:
+    management = f"{server.properties.management}/models/quick?customized=true"
     description = requests.get(management, timeout=TIMEOUT).json()[0]["customizedMetadata"]
     assert description["spec"]["handler"]["architecture"] == "resnet18"
     assert len(description["weights"]["sha256"]) == 64
@@ -194,8 +195,8 @@ def test_other_methods_without_a_body_are_a_client_error(method: str, quick_url:
     assert requests.request(method, quick_url, timeout=TIMEOUT).status_code == 400
 
 
-def test_a_body_above_the_limit_is_413(quick_url: str, quick_server: TorchServe, same_workers: None) -> None:
-    limit = int(quick_server.properties.values["max_request_size"])
+def test_a_body_above_the_limit_is_413(quick_url: str, server: TorchServe, same_workers: None) -> None:
+    limit = int(server.properties.values["max_request_size"])
     assert requests.post(quick_url, data=bytes(limit + 1), timeout=TIMEOUT).status_code == 413
     assert error_of(requests.post(quick_url, data=bytes(limit), timeout=TIMEOUT)) == (400, "InvalidImage")
 
@@ -203,7 +204,7 @@ def test_a_body_above_the_limit_is_413(quick_url: str, quick_server: TorchServe,
 load_all_checks()
 pictures = st.sampled_from(GOOD[:3]) | st.binary()
 schemathesis.openapi.media_type("image/jpeg", pictures, aliases=["application/octet-stream", "image/*"])
-schema = schemathesis.openapi.from_path(docs.OPENAPI).include(path_regex="^/(predictions|explanations)")
+schema = schemathesis.openapi.from_path(documents.OPENAPI).include(path_regex="^/(predictions|explanations)")
 
 
 @schema.parametrize()
@@ -214,13 +215,13 @@ schema = schemathesis.openapi.from_path(docs.OPENAPI).include(path_regex="^/(pre
     suppress_health_check=list(HealthCheck),
 )
 def test_schemathesis_finds_no_server_error_and_nothing_undocumented(
-    case: schemathesis.Case[Any], quick_server: TorchServe
+    case: schemathesis.Case[Any], server: TorchServe
 ) -> None:
     if case.path_parameters and len(str(case.path_parameters["model"])) % 4:
         case.path_parameters["model"] = "quick"
         if "version" in case.path_parameters:
             case.path_parameters["version"] = "1.0"
-    response = case.call(base_url=quick_server.properties.inference)
+    response = case.call(base_url=server.properties.inference)
     # No schema tells a picture from other bytes.
     left_out: list[Any] = [CHECKS.get_one("positive_data_acceptance")]
     if response.status_code >= 500 and response.content and error_of(response) in ASKED_FOR:

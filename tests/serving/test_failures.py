@@ -38,7 +38,7 @@ def with_member(mar: Path, target: Path, member: str, data: bytes) -> Path:
 def test_other_weights_than_the_golden_answers_were_made_with_never_become_ready(
     demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
-    mar = demo_archives["demo-resnet50"].archive.path
+    mar = demo_archives["demo-resnet18"].archive.path
     with zipfile.ZipFile(mar) as file:
         answers = json.loads(file.read(archive.GOLDEN_FILE))
     answers[2]["top"][0][1] -= 0.3
@@ -58,7 +58,7 @@ def test_other_weights_than_the_golden_answers_were_made_with_never_become_ready
 def test_a_handler_that_cannot_be_imported_is_named(
     demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
-    mar = demo_archives["demo-resnet50"].archive.path
+    mar = demo_archives["demo-resnet18"].archive.path
     broken = with_member(
         mar, tmp_path / "broken.mar", "visionserve_image_classifier.py", b"import no_such_package"
     )
@@ -78,7 +78,7 @@ def test_a_port_in_use_is_named_before_anything_starts(
         with pytest.raises(
             ServerError, match=rf"port {port} \(management_address in config\.properties\) is in use"
         ):
-            TorchServe({"demo": demo_archives["demo-resnet50"].archive.path}, busy, tmp_path)
+            TorchServe({"demo": demo_archives["demo-resnet18"].archive.path}, busy, tmp_path)
 
 
 def test_a_server_that_cannot_start_java_says_what_java_said(
@@ -86,7 +86,7 @@ def test_a_server_that_cannot_start_java_says_what_java_said(
 ) -> None:
     wrong = properties.replace(vmargs="-XX:NoSuchFlag")
     with (
-        TorchServe({"demo": demo_archives["demo-resnet50"].archive.path}, wrong, tmp_path / "logs") as server,
+        TorchServe({"demo": demo_archives["demo-resnet18"].archive.path}, wrong, tmp_path / "logs") as server,
         pytest.raises(ServerError, match=r"TorchServe ended with code 1: .*NoSuchFlag"),
     ):
         list(health.wait_until_ready(server, timeout=60))

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz import Fuzzer
+from tests.fuzzing.fuzzer import Fuzzer
 
 if TYPE_CHECKING:
     from visionserve.server.launcher import TorchServe
 
 
-def test_a_short_fuzz_run_breaks_nothing(quick_server: TorchServe) -> None:
+def test_a_short_fuzz_run_breaks_nothing(server: TorchServe) -> None:
     """`make fuzz` is the long one, and also watches memory."""
-    report = Fuzzer(quick_server, "quick").run(400, seed=1)
+    report = Fuzzer(server, "quick").run(400, seed=1)
     assert report.problems == {}
     assert report.restarts == 0
     assert report.kinds.total() == report.answers.total() == 400

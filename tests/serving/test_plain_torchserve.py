@@ -38,11 +38,11 @@ def archivers_mar(demo_archives: dict[str, Built], tmp_path_factory: pytest.Temp
     """The members of our archive, packed again by torch-model-archiver."""
     folder = tmp_path_factory.mktemp("archiver")
     extra = folder / "extra"
-    with zipfile.ZipFile(demo_archives["demo-resnet50"].archive.path) as mar:
+    with zipfile.ZipFile(demo_archives["demo-resnet18"].archive.path) as mar:
         mar.extractall(extra)
     shutil.rmtree(extra / "MAR-INF")
     apart = {
-        "--serialized-file": extra / "demo-resnet50.pth",
+        "--serialized-file": extra / "demo-resnet18.pth",
         "--handler": extra / "visionserve_image_classifier.py",
         "--config-file": extra / "model-config.yaml",
     }
@@ -67,7 +67,7 @@ def client(demo_archives: dict[str, Built], archivers_mar: Path, project: Path) 
     """A client of `torchserve --start` serving our archive and the archiver's, with TorchServe's defaults."""
     ports = Properties.read(project / "config.properties").on_free_ports()
     store = archivers_mar.parent
-    shutil.copy(demo_archives["demo-resnet50"].archive.path, store / "ours.mar")
+    shutil.copy(demo_archives["demo-resnet18"].archive.path, store / "ours.mar")
     folder = Path(tempfile.mkdtemp(prefix="vs-"))
     only_ports = Properties(
         {key: value for key, value in ports.values.items() if key.endswith(("_address", "_port"))}
@@ -140,9 +140,9 @@ def test_the_manifests_agree(demo_archives: dict[str, Built], archivers_mar: Pat
             document: dict[str, object] = json.loads(file.read(archive.MANIFEST_FILE))
         return document
 
-    ours, theirs = manifest(demo_archives["demo-resnet50"].archive.path), manifest(archivers_mar)
+    ours, theirs = manifest(demo_archives["demo-resnet18"].archive.path), manifest(archivers_mar)
     assert theirs.pop("createdOn")
     assert ours.pop("sha256")
     assert isinstance(theirs["model"], dict)
-    theirs["model"]["modelName"] = "demo-resnet50"
+    theirs["model"]["modelName"] = "demo-resnet18"
     assert ours == theirs

@@ -33,18 +33,29 @@ def png_of(jpeg: bytes) -> bytes:
 
 def test_every_held_out_picture_is_right(client: Client) -> None:
     pictures = demo.held_out()
-    right = [next(iter(client.predict("demo-resnet50", data))) == colour for colour, data in pictures]
+    right = [next(iter(client.predict("demo-resnet18", data))) == colour for colour, data in pictures]
     assert len(right) == 70
     assert sum(right) >= 0.99 * len(right)
 
 
-@pytest.mark.parametrize("model", ["demo-resnet50", "demo-vgg16"])
 def test_probabilities_are_those_of_torch_with_torchvisions_own_transform(
-    model: str, client: Client, demo_weights: Path
+    client: Client, small_weights: Path
 ) -> None:
-    architecture = model.removeprefix("demo-")
+    assert_torchs_probabilities("demo-resnet18-224", "resnet18", client, small_weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["resnet50", "vgg16"])
+def test_probabilities_of_large_networks_are_those_of_torch(
+    architecture: str, large_client: Client, demo_weights: Path
+) -> None:
+    model = f"demo-{architecture}"
+    assert_torchs_probabilities(model, architecture, large_client, demo_weights / f"{model}.pth")
+
+
+def assert_torchs_probabilities(model: str, architecture: str, client: Client, weights: Path) -> None:
     network = torchvision.models.get_model(architecture, num_classes=7)
-    network.load_state_dict(torch.load(demo_weights / f"{model}.pth", weights_only=True))
+    network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval()
     transform = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
     pictures = [data for _, data in demo.held_out(per_class=2)][:8]
@@ -64,19 +75,19 @@ def test_probabilities_are_those_of_torch_with_torchvisions_own_transform(
             assert list(answer.values()) == sorted(answer.values(), reverse=True)
 
 
-@pytest.mark.parametrize("model", ["demo-resnet50", "demo-vgg16"])
+@pytest.mark.parametrize("model", ["demo-resnet18", "demo-resnet18-224"])
 def test_the_same_request_gets_the_same_answer(model: str, client: Client) -> None:
     _, picture = demo.held_out(per_class=1)[0]
     assert client.predict(model, picture) == client.predict(model, picture)
 
 
 def test_every_form_of_a_picture_gives_the_same_answer(client: Client, server: TorchServe) -> None:
-    url = f"{server.properties.inference}/predictions/demo-resnet50"
+    url = f"{server.properties.inference}/predictions/demo-resnet18"
     jpeg = demo.picture("blue", 77)
-    expected = client.predict("demo-resnet50", jpeg)
+    expected = client.predict("demo-resnet18", jpeg)
     encoded = {"instances": [{"b64": base64.b64encode(jpeg).decode()}]}
 
-    assert client.predict("demo-resnet50", png_of(jpeg)) == expected
+    assert client.predict("demo-resnet18", png_of(jpeg)) == expected
     assert requests.post(url, data=jpeg, headers={"Content-Type": "image/jpeg"}, timeout=60).json() == expected
     assert requests.put(url, data=jpeg, timeout=60).json() == expected
     assert requests.post(url, files={"data": jpeg}, timeout=60).json() == expected

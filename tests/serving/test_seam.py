@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests import corpus
 from tests.conftest import REPOSITORY
+from tests.support.pictures import corpus
 
 pytest.importorskip("litserve", reason="the benchmark group is not installed: make benchmark")
 from benchmarks import process

@@ -22,6 +22,6 @@ def test_a_checkpoint_is_served_as_its_plain_state_dict_is(
     model = checkpoint_archives[form].stem
     for colour, data in demo.held_out(per_class=1):
         answer = client.predict(model, data)
-        plain = client.predict("demo-resnet50", data)
+        plain = client.predict("demo-resnet18", data)
         assert next(iter(answer)) == colour
         assert {label: answer[label] for label in plain} == pytest.approx(plain, abs=1e-4)

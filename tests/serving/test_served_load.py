@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from visionserve.client import Client
     from visionserve.server.launcher import TorchServe
 
-MODEL = "demo-resnet50"
+MODEL = "demo-resnet18"
 USERS = 8
 
 
@@ -57,7 +57,7 @@ def test_every_good_picture_is_right_and_every_bad_one_refused(
     assert set(run.processes) >= {"server", "worker 1"}
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (Debian package wrk)")
 def test_throughput_and_median_are_those_of_wrk(
     session: Callable[[dict[str, float], float], Session], client: Client, tmp_path: Path

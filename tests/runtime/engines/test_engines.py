@@ -15,7 +15,7 @@ import pytest
 import torch
 import torchvision
 import yaml
-from tests import quick
+from tests.support import quick
 from torch import nn
 
 from visionserve.archiver import demo

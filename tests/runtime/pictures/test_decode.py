@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests import corpus
+from tests.support.pictures import corpus
 from torchvision.transforms import functional as F  # noqa: N812
 from torchvision.transforms.functional import InterpolationMode
 
@@ -73,13 +73,14 @@ def test_bombs_cost_no_memory() -> None:
     """In a process of its own, for the peak of a process never falls again."""
     program = """
 import resource
-from tests import corpus
+from PIL import Image
+from tests.support.pictures import corpus
 from visionserve.runtime.pictures import decode, fit
 from visionserve.runtime.wire.errors import RequestError
 from visionserve.runtime.model import Transform
 spec = Transform(resize=232, crop=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 bombs = [v.data for v in corpus.variants() if any(word in v.name for word in ("bomb", "giga", "canvas", "screen"))]
-line = corpus.encoded(corpus.Image.new("RGB", (60_000, 1)), "PNG")
+line = corpus.encoded(Image.new("RGB", (60_000, 1)), "PNG")
 fit.fit(decode.decode(corpus.encoded(corpus.picture(1000, 1000), "PNG"), 1_000_000), spec)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for bomb in bombs:

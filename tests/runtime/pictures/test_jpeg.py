@@ -90,6 +90,7 @@ def test_exact_is_torchvisions_transform_to_the_bit() -> None:
     assert np.array_equal(decode.prepare(data, LIMIT, SPEC, exact=True)[0], exact(data))
 
 
+@pytest.mark.slow
 def test_a_network_says_the_same_of_both(demo_weights: Path) -> None:
     network = torchvision.models.resnet50(num_classes=7)
     network.load_state_dict(torch.load(demo_weights / "demo-resnet50.pth", weights_only=True))

@@ -10,7 +10,7 @@ import pytest
 import tritonclient.http as triton
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import corpus
+from tests.support.pictures import corpus
 
 from visionserve.runtime.wire import payload
 from visionserve.runtime.wire.errors import InvalidTensor, RequestError

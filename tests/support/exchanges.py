@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests import corpus
+from tests.support.pictures import corpus
 
 from visionserve.archiver import demo
 

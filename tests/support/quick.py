@@ -56,7 +56,7 @@ def make(target: Path) -> None:
 
 def project(root: Path) -> Path:
     """An empty folder made a project's."""
-    repository = Path(__file__).parents[1]
+    repository = Path(__file__).parents[2]
     (root / "handlers").symlink_to(repository / "handlers")
     (root / "weights").mkdir()
     (root / "models" / "demo").mkdir(parents=True)

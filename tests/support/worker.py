@@ -21,7 +21,7 @@ from ts.protocol import otf_message_handler
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.exchanges import Sent
+    from tests.support.exchanges import Sent
     from ts.service import Service
 
 

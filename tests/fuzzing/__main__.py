@@ -1,0 +1,67 @@
+"""Mutated pictures and bodies against a live server: `make fuzz`.
+
+Prints what was tried, what it got, whether a worker was restarted and how its memory grew; fails when an answer is
+none of those in docs/api.md, a connection is dropped, a worker ends, its memory grows, or the answer of a whole
+picture among all that changes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from tests.fuzzing.fuzzer import LEAK, Fuzzer, Report
+from tests.support import quick
+
+from visionserve.server import health
+from visionserve.server.launcher import TorchServe
+from visionserve.server.properties import Properties
+
+REPOSITORY = Path(__file__).parents[2]
+MODEL = "quick"
+
+
+def _show(report: Report, console: Console) -> None:
+    tried = Table("inputs tried", "requests")
+    for kind, count in report.kinds.most_common():
+        tried.add_row(kind, str(count))
+    got = Table("status", "type", "answers")
+    for (status, kind), count in sorted(report.answers.items()):
+        got.add_row(str(status), kind, str(count))
+    console.print(tried, got)
+    console.print(
+        f"{report.kinds.total()} requests in {report.seconds:.0f} s, worker restarts {report.restarts}, memory"
+        f" of the workers {report.settled[0] / 1e6:.0f} MB when settled, {report.memory[-1] / 1e6:.0f} MB at"
+        f" the end ({report.growth:+.1%})"
+    )
+
+
+def main(
+    count: Annotated[int, typer.Option("--requests", help="How many to try.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Another seed tries others.")] = 0,
+) -> None:
+    """Serve a small network, fuzz it, and exit with 1 if the contract was broken."""
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="visionserve-fuzz-") as folder:
+        project = quick.project(Path(folder))
+        archive = quick.build(project, MODEL, max_pixels=50_000_000).archive.path
+        properties = Properties.read(REPOSITORY / "config.properties").on_free_ports()
+        with TorchServe({MODEL: archive}, properties, project / "logs") as server:
+            for _ in health.wait_until_ready(server, timeout=120):
+                pass
+            report = Fuzzer(server, MODEL).run(count, seed, show=True)
+        _show(report, console)
+        for number, (problem, attempt) in enumerate(report.problems.items()):
+            saved = Path(tempfile.gettempdir()) / f"visionserve-fuzz-{seed}-{number}.bin"
+            saved.write_bytes(attempt.body)
+            console.print(f"{problem}: {attempt.method} {attempt.headers}, body in {saved}", markup=False)
+        if report.problems or report.growth > LEAK:
+            raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,144 @@
+"""Sends attempts to a server, eight at a time, and keeps what they got.
+
+An answer is a problem when its status with its type is in no table of docs/api.md, when the answer of a whole
+picture changes, when none comes, and when a worker was restarted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+import requests
+from rich.progress import track
+from tests.fuzzing.attempts import Attempt, attempts
+from tests.support import documents
+
+from visionserve.archiver import demo
+from visionserve.client import Client
+
+if TYPE_CHECKING:
+    from visionserve.server.launcher import TorchServe
+
+CLIENTS = 8
+TIMEOUT = 60.0
+# Memory settles while the first requests grow the allocator's pools; later growth is a leak.
+SETTLED = 0.3
+LEAK = 0.1
+# Every so many requests one whole picture, whose answer must not change.
+CONTROL = 10
+
+PICTURES = [data for _, data in demo.held_out(per_class=1)]
+
+
+@dataclass
+class Report:
+    """What a run showed.
+
+    Attributes:
+        kinds: Inputs tried, by how they were made.
+        answers: Statuses with their types.
+        problems: What breaks the contract, with an example each.
+        restarts: Workers that ended.
+        memory: Resident bytes of all workers, sampled over the run.
+        seconds: How long it took.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    answers: Counter[tuple[int, str]] = field(default_factory=Counter)
+    problems: dict[str, Attempt] = field(default_factory=dict)
+    restarts: int = 0
+    memory: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def settled(self) -> list[int]:
+        """The memory after it settled."""
+        return self.memory[int(SETTLED * len(self.memory)) :]
+
+    @property
+    def growth(self) -> float:
+        """The median memory of the last tenth over that after settling, less 1."""
+        tenth = max(1, len(self.settled) // 10)
+        first, last = sorted(self.settled[:tenth]), sorted(self.settled[-tenth:])
+        return last[len(last) // 2] / first[len(first) // 2] - 1
+
+
+class Fuzzer:
+    """Sends attempts to one server and keeps the report."""
+
+    def __init__(self, server: TorchServe, model: str) -> None:
+        self._url = f"{server.properties.inference}/predictions/{model}"
+        self._client = Client(server.properties.inference, server.properties.management)
+        self._model = model
+        self._documented = documents.documented()
+        self._expected = {data: requests.post(self._url, data=data, timeout=TIMEOUT).content for data in PICTURES}
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self.report = Report()
+
+    def run(self, count: int, seed: int, show: bool = False) -> Report:
+        """Try that many requests."""
+        start, pids = time.monotonic(), self._client.worker_pids(self._model)
+        source = attempts(seed)
+        rounds = range(0, count, CLIENTS)
+        with self._client, ThreadPoolExecutor(CLIENTS) as pool:
+            for done in track(rounds, "fuzzing", disable=not show):
+                batch = [next(source) for _ in range(min(CLIENTS, count - done))]
+                list(pool.map(self._try, batch, range(done, done + len(batch))))
+                self.report.memory.append(self._resident(pids))
+            self.report.restarts = len(set(pids) - set(self._client.worker_pids(self._model)))
+        self.report.seconds = time.monotonic() - start
+        if self.report.restarts:
+            self.report.problems["a worker was restarted"] = Attempt("unknown", b"")
+        return self.report
+
+    def _try(self, attempt: Attempt, number: int) -> None:
+        if number % CONTROL == 0:
+            data = PICTURES[number % len(PICTURES)]
+            attempt = Attempt("whole picture", data)
+        try:
+            response = self._session().request(
+                attempt.method, self._url, data=attempt.body, headers=attempt.headers, timeout=TIMEOUT
+            )
+        except requests.RequestException as error:
+            with self._lock:
+                self.report.kinds[attempt.kind] += 1
+                self.report.problems[f"no answer: {type(error).__name__}"] = attempt
+            return
+        answer = (response.status_code, "" if response.ok else _type(response))
+        with self._lock:
+            self.report.kinds[attempt.kind] += 1
+            self.report.answers[answer] += 1
+            if not response.ok and not self._is_documented(attempt, answer):
+                self.report.problems[f"undocumented {answer}: {response.text[:200]}"] = attempt
+            if attempt.kind == "whole picture" and response.content != self._expected[attempt.body]:
+                self.report.problems["the answer of a whole picture changed"] = attempt
+
+    def _is_documented(self, attempt: Attempt, answer: tuple[int, str]) -> bool:
+        status, kind = answer
+        broken_form = status == 500 and kind.endswith("Exception") and kind != "InternalServerException"
+        return answer in self._documented or (broken_form and attempt.kind == "multipart")
+
+    def _session(self) -> requests.Session:
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+            self._local.session.trust_env = False
+        session: requests.Session = self._local.session
+        return session
+
+    @staticmethod
+    def _resident(pids: list[int]) -> int:
+        return sum(psutil.Process(pid).memory_info().rss for pid in pids if psutil.pid_exists(pid))
+
+
+def _type(response: requests.Response) -> str:
+    try:
+        return str(response.json()["type"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,87 @@
+"""The browser that looks at reports: one that is installed, or Chromium put beside the environment without root.
+
+`python -m tests.support.browser` gets it once, as npm's package of a headless build.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+INSTALLED = ("chromium", "chromium-browser", "google-chrome")
+FOLDER = Path(sys.prefix) / "chromium"
+NPM_PACKAGE = "@sparticuz/chromium@153.0.0"
+HOW = "no Chromium: apt-get install chromium, or run 'python -m tests.support.browser' where npm is installed"
+# A browser run by root in a container, that asks nobody anything.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find() -> Path | None:
+    """The program of an installed browser that starts, or None."""
+    known = [Path(found) for name in INSTALLED if (found := shutil.which(name))]
+    for program in [*known, FOLDER / "chromium"]:
+        if program.exists() and _starts(program):
+            return program
+    return None
+
+
+def install() -> None:
+    """Put Chromium into the environment's folder.
+
+    Raises:
+        OSError: npm is missing.
+        subprocess.SubprocessError: npm could not fetch the package.
+    """
+    import brotli
+
+    with tempfile.TemporaryDirectory(prefix="visionserve-chromium-") as folder:
+        packed = subprocess.run(
+            ["npm", "pack", "--silent", NPM_PACKAGE],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        with tarfile.open(Path(folder) / packed.stdout.split()[-1]) as package:
+            package.extractall(folder, filter="data")
+        FOLDER.mkdir(exist_ok=True)
+        program = FOLDER / "chromium"
+        part = program.with_suffix(".part")
+        part.write_bytes(brotli.decompress((Path(folder) / "package" / "bin" / "chromium.br").read_bytes()))
+        part.chmod(0o755)
+        part.replace(program)
+
+
+def _starts(program: Path) -> bool:
+    try:
+        done = subprocess.run([program, "--version", "--no-sandbox"], capture_output=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def main() -> None:
+    """Get a browser if there is none, and say so; the suite runs without one too."""
+    if find() is None:
+        try:
+            install()
+        except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
+            sys.stdout.write(f"Chromium could not be fetched by npm: {error}\n")
+    sys.stdout.write(f"browser of the tests: {find() or HOW}\n")
+
+
+if __name__ == "__main__":
+    main()
