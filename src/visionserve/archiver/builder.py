@@ -22,6 +22,7 @@ import yaml
 import visionserve
 from visionserve.archiver import architectures, artefacts, labels, mar, sources
 from visionserve.archiver.weights import checkpoints, conversion, lookup
+from visionserve.project import Project
 from visionserve.runtime import network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.classifier import Classifier
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
     from visionserve.runtime.spec import HandlerSpec, InputSpec, ModelSpec
-
-STORE = "model_store"
-HANDLER = Path("handlers") / "image_classifier.py"
 
 _CPU = torch.device("cpu")
 
@@ -73,7 +71,13 @@ class Built:
 
 
 def build(
-    root: Path, spec: ModelSpec, source: Path, weights_path: Path | None = None, *, trust_pickle: bool = False
+    root: Path,
+    spec: ModelSpec,
+    source: Path,
+    weights_path: Path | None = None,
+    *,
+    trust_pickle: bool = False,
+    built_from: Mapping[str, str] | None = None,
 ) -> Built:
     """Build `model_store/NAME.mar` from the project at `root`.
 
@@ -83,11 +87,13 @@ def build(
         source: The YAML file that describes it.
         weights_path: A weights file to take instead of the one the spec asks for.
         trust_pickle: Unpickle weights that hold more than tensors; what is served never needs it.
+        built_from: Digests for the provenance, by which a later run sees whether the archive is still right.
 
     Raises:
         VisionserveError: The weights are missing, damaged or not this architecture's, or the labels do not
             match; nothing is written.
     """
+    project = Project(root)
     found = lookup.find(root, spec.name, spec.handler, weights_path)
     checkpoint = checkpoints.read(found.path, spec.handler.weights_key, trust_pickle=trust_pickle)
     transform = lookup.transform(spec.handler, found.entry)
@@ -113,19 +119,19 @@ def build(
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
             **made.members,
-            mar.HANDLER_FILE: (root / HANDLER).read_bytes(),
+            mar.HANDLER_FILE: project.handler.read_bytes(),
             CONFIG_FILE: yaml.safe_dump(served.to_mapping(), sort_keys=True).encode(),
             LABELS_FILE: _json(names),
             GOLDEN_FILE: _json(golden.to_json(answers)),
-            PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type, made)),
+            PROVENANCE_FILE: _json(_provenance(found, checkpoint, device.type, made, built_from)),
         }
         engine = _engine_here(Path(scratch) / "unpacked", served, carried.path, members, device)
-        written = mar.write(root / STORE / f"{spec.name}.mar", spec.name, carried, members)
-    label_file = [root / spec.handler.labels] if spec.handler.labels else []
+        written = mar.write(project.archive(spec.name), spec.name, carried, members)
+    label_file = [project.find(spec.handler.labels)] if spec.handler.labels else []
     index, probability = answers[0].top[0]
     return Built(
         archive=written,
-        inputs=(source, found.path, root / HANDLER, *label_file, *files.values(), *made.inputs),
+        inputs=(source, found.path, project.handler, *label_file, *files.values(), *made.inputs),
         weights=f"{found.path}: {checkpoint.describe()}",
         notes=tuple(note for note in (found.note, fitted.note, *made.notes, _stray(expected, answers)) if note),
         device=str(device),
@@ -148,7 +154,7 @@ def class_labels(root: Path, spec: HandlerSpec, found: Found, classes: int) -> l
         LabelsError: The labels are not as many as the classes, or the spec names none for weights of one's own.
     """
     if spec.labels is not None:
-        path = root / spec.labels
+        path = Project(root).find(spec.labels)
         names, source = labels.read(path), str(path)
     elif found.entry is not None:
         names, source = list(found.entry.meta["categories"]), str(found.entry)
@@ -240,8 +246,11 @@ def runtime_files() -> dict[str, Path]:
     return {str(Path("visionserve") / path.relative_to(package_folder)): path for path in files}
 
 
-def _provenance(found: Found, checkpoint: Checkpoint, device: str, made: Artefacts) -> dict[str, object]:
+def _provenance(
+    found: Found, checkpoint: Checkpoint, device: str, made: Artefacts, built_from: Mapping[str, str] | None
+) -> dict[str, object]:
     return {
+        **({"built_from": dict(built_from)} if built_from else {}),
         **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
         "weights": {
             "origin": found.origin,

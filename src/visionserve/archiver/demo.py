@@ -78,6 +78,7 @@ def make(spec: HandlerSpec, target: Path) -> float:
             f"only {accuracy:.1%} of the held-out pictures are right, {_REQUIRED_ACCURACY:.0%} are required"
             f"; nothing was written to {target}"
         )
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     with part.open("wb") as file:
         torch.save(state_dict, file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from visionserve.cli import archive, demo, load, predict, serve, weights
+from visionserve.cli import archive, demo, init, load, predict, serve, status, stop, weights
 from visionserve.cli.console import errors
 from visionserve.runtime.errors import VisionserveError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for room in (weights, archive, serve, predict, load, demo):
+for room in (serve, init, predict, status, stop, weights, archive, load, demo):
     room.add_commands(app)
 
 
@@ -34,6 +34,11 @@ def main() -> None:
     except VisionserveError as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Ours are told with their cause where they are known; a full disk can happen anywhere.
+        place = f"{error.filename}: " if error.filename else ""
+        errors.print(f"[bold red]error:[/] {escape(place + (error.strerror or str(error)))}", soft_wrap=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

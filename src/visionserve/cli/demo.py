@@ -27,18 +27,20 @@ def demo(
     """Make demo weights, build their archive, serve it, and classify a picture of each colour over REST."""
     from visionserve.archiver import demo as pictures
     from visionserve.client import Client
-    from visionserve.server import health, launcher, properties, store
+    from visionserve.project import Project
+    from visionserve.server import health, launcher, properties
 
-    mar = root / store.FOLDER / f"{model}.mar"
+    project = Project(root)
+    mar = project.archive(model)
     if not mar.exists():
         weights.fetch([model], root=root)
         archive.archive([model], root=root)
-    settings = properties.Properties.read(root / properties.FILE).on_free_ports()
-    folder = root / "reports" / "demo"
+    settings = properties.Properties.read(project.config).on_free_ports()
+    folder = project.reports / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     table = Table("picture", "expected", "answer", "probability", "ms", title=f"{model} over REST")
     wrong = 0
-    with launcher.TorchServe({model: mar}, settings, root / "logs" / "demo") as server:
+    with launcher.TorchServe({model: mar}, settings, project.logs / "demo") as server:
         with output.status("TorchServe is loading the model"):
             for name, seconds in health.wait_until_ready(server, _READY_TIMEOUT):
                 output.print(f"[green]ready[/] {name} after {seconds:.1f} s")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torchvision
 
+from visionserve.project import Project
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 from visionserve.runtime.spec import InputChanges, InputSpec
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from visionserve.runtime.spec import HandlerSpec
-
-FOLDER = "weights"
 
 # How a file named after its model may end.
 SUFFIXES = (".pth", ".pt", ".safetensors", ".pth.tar", ".tar", ".bin", ".ckpt")
@@ -124,7 +123,7 @@ def transform(spec: HandlerSpec, brought: Any = None) -> InputSpec:
 def folders(root: Path) -> list[Path]:
     """The folders searched for weights, in order: the project's, then torch hub's cache."""
     torch_home = os.environ.get("TORCH_HOME", "~/.cache/torch")
-    return [root / FOLDER, Path(torch_home).expanduser() / "hub" / "checkpoints"]
+    return [Project(root).weights, Path(torch_home).expanduser() / "hub" / "checkpoints"]
 
 
 def file_name(spec: HandlerSpec) -> str:
@@ -142,7 +141,7 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
         root: The project's folder.
         name: The model's name.
         spec: The model.
-        explicit: A file to take instead of what the spec says.
+        explicit: A file to take instead of what the spec says; relative to where the user stands.
 
     Raises:
         WeightsError: No file is there, or its digest is not the one its name or the spec states.
@@ -161,6 +160,15 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
 def are_here(root: Path, name: str, spec: HandlerSpec) -> bool:
     """Whether `find` would find a file, be it the right one or not."""
     return any(_is_there(path) for path, _ in _places(root, name, spec, None))
+
+
+def is_file_of(weights_entry: Any, path: Path) -> bool:
+    """Whether a path has the name under which torchvision publishes an entry's weights."""
+    return _file_of(weights_entry) == path.name
+
+
+def _file_of(weights_entry: Any) -> str:
+    return Path(weights_entry.url).name
 
 
 def digest_in_name(path: Path) -> str | None:
@@ -225,21 +233,17 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _file_of(weights_entry: Any) -> str:
-    return Path(weights_entry.url).name
-
-
 def _places(root: Path, name: str, spec: HandlerSpec, explicit: Path | None) -> Iterator[tuple[Path, str]]:
     """Where the weights may be, best first, each with why it comes before the next."""
     if explicit is not None:
-        yield root / explicit, "for it was named"
+        yield explicit, "for it was named"
         return
     project, cache = folders(root)
     if spec.weights is not None:
         wanted = Path(file_name(spec))
         if not names_entry(spec):
             yield root / wanted, "for it is the path in the model's YAML"
-        yield project / wanted, f"for {FOLDER}/ comes before torch hub's cache"
+        yield project / wanted, "for weights/ comes before torch hub's cache"
         yield cache / wanted, "from torch hub's cache"
         return
     for suffix in SUFFIXES:
@@ -257,6 +261,6 @@ def _how_to_get(root: Path, name: str, spec: HandlerSpec, explicit: Path | None)
         wanted = spec.weights or f"{name}.pth"
         return f"no weights for {name}: put {wanted} into {places}"
     return (
-        f"no weights for {name}: run 'make weights MODEL={name}', or put {file_name(spec)} into {places}"
+        f"no weights for {name}: run 'visionserve weights {name}', or put {file_name(spec)} into {places}"
         f" (from {entry(spec).url})"
     )
