@@ -60,7 +60,9 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
     spec = assumed.spec
     target = project.model(spec.name)
     written = {target: ""}
+    facts = dict(assumed.facts)
     if label_file is None:
+        facts["labels"] = "One a line in class order. Change them there."
         label_file = target.with_suffix(".txt")
         written[label_file] = "".join(f"{label}\n" for label in assumed.labels)
     for path in written:
@@ -70,7 +72,7 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
         name=spec.name,
         spec=spec,
         architecture=_scalar(spec.handler.architecture),
-        facts=assumed.facts,
+        facts=facts,
         weights=_scalar(_seen_from(project, assumed.weights)),
         key=f"  weightsKey: {_scalar(spec.handler.weights_key)}\n" if spec.handler.weights_key else "",
         sha256=_scalar(assumed.sha256),

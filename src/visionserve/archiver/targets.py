@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import tempfile
 from dataclasses import dataclass
@@ -109,8 +110,11 @@ def _prepare(project: Project, target: str, stated: Stated, progress: Progress, 
         return Target(target, archive)
     if target in network.names():
         return _of_architecture(project, target, stated, progress, offline=offline)
+    close = difflib.get_close_matches(target, [*catalog.names(project.root), *network.names()], n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
     raise SpecError(
-        f"'{target}' is no file, no model of {project.models} or {project.store}, and no torchvision classifier"
+        f"'{target}' is no file, no model of {project.models}/ or {project.store}/, and no torchvision"
+        f" classifier{hint}"
     )
 
 

@@ -28,7 +28,7 @@ def serve(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TARGET]...",
+            metavar="TARGET",
             help="Weights files, .mar files, model names, torchvision classifiers; several of any kind together."
             " Without any: the archives of models/*.yaml, else all in model_store/.",
             show_default=False,
@@ -50,7 +50,8 @@ def serve(
     """Serve models over REST in the foreground until Ctrl-C; say when each is truly ready.
 
     A weights file is inspected, packed into model_store/NAME.mar and served; what it does not tell is taken for
-    granted, printed, and changed by the options. Weights of a torchvision classifier that are not here are downloaded.
+    granted, printed, and changed by the options. Weights of a torchvision classifier that are not here are
+    downloaded.
     """
     from visionserve.project import Project
     from visionserve.server import state, store
