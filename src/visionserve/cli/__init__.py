@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from visionserve.cli import archive, demo, init, load, predict, serve, status, stop, weights
-from visionserve.cli.console import errors
+from visionserve.cli.console import errors, interrupted
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ for room in (serve, init, predict, status, stop, weights, archive, load, demo):
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except VisionserveError as error:
@@ -45,4 +46,5 @@ def main() -> None:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     """Make SIGTERM end a command, and the server it started, as Ctrl-C does."""
+    interrupted.set()
     raise KeyboardInterrupt

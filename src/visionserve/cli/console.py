@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+# Set when this process was asked to end: Python drops an exception that a signal raises in a finalizer.
+interrupted = threading.Event()
 
 output = Console()
 errors = Console(stderr=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +12,16 @@ from rich.markup import escape
 
 from visionserve.cli import stated as options
 from visionserve.cli.archive import show
-from visionserve.cli.console import Root, TrustPickle, errors, output
+from visionserve.cli.console import Root, TrustPickle, errors, interrupted, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from visionserve.archiver.assumptions import Stated
     from visionserve.project import Project
+    from visionserve.server.launcher import TorchServe
+
+_POLL = 0.5  # seconds
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -103,10 +108,18 @@ def _run(project: Project, archives: Mapping[str, Path], timeout: float) -> None
                     output.print(
                         f"[green]ready[/] {name} after {seconds:.1f} s:  curl -T image.jpg {url}", soft_wrap=True
                     )
-            code = server.process.wait()
+            code = _wait(server)
             errors.print(f"TorchServe ended by itself with code {code}; the logs are in {server.logs}")
             raise typer.Exit(1)
         except KeyboardInterrupt:
             output.print("stopping")
         finally:
             state.clear(project)
+
+
+def _wait(server: TorchServe) -> int:
+    """The exit code of a server that ends by itself; a KeyboardInterrupt when this process is asked to end."""
+    while not interrupted.is_set():
+        with suppress(subprocess.TimeoutExpired):
+            return server.process.wait(_POLL)
+    raise KeyboardInterrupt
