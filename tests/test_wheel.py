@@ -137,10 +137,10 @@ def user(installed: Path, tmp_path: Path) -> User:
     return User(installed, folder)
 
 
-def fine_tuned(path: Path) -> torch.nn.Module:
+def fine_tuned(path: Path) -> torchvision.models.ResNet:
     """A ResNet-18 of ten classes whose answers differ, saved as many training scripts do."""
     torch.manual_seed(1)
-    net: torch.nn.Module = torchvision.models.resnet18(num_classes=len(LABELS))
+    net = torchvision.models.resnet18(num_classes=len(LABELS))
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None

@@ -49,25 +49,25 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
         project: The project.
         assumed: The model.
         label_file: Its labels' file; without it `models/NAME.txt` is written.
-        force: Replace files that are there.
+        force: Replace a YAML that is there; a label file is never replaced.
 
     Returns:
         The files written.
 
     Raises:
-        SpecError: One is there already; nothing is written.
+        SpecError: There is a YAML already; nothing is written.
     """
     spec = assumed.spec
     target = project.model(spec.name)
+    if target.exists() and not force:
+        raise SpecError(f"{target} is there already; --force replaces it, --name NAME writes another")
     written = {target: ""}
     facts = dict(assumed.facts)
     if label_file is None:
         facts["labels"] = "One a line in class order. Change them there."
         label_file = target.with_suffix(".txt")
-        written[label_file] = "".join(f"{label}\n" for label in assumed.labels)
-    for path in written:
-        if path.exists() and not force:
-            raise SpecError(f"{path} is there already; --force replaces it, --name NAME writes another")
+        if not label_file.exists():
+            written[label_file] = "".join(f"{label}\n" for label in assumed.labels)
     written[target] = _YAML.format(
         name=spec.name,
         spec=spec,

@@ -27,7 +27,7 @@ def init(
     std: options.Std = None,
     key: options.Key = None,
     trust_pickle: TrustPickle = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a YAML that is there.")] = False,
     root: Root = Path(),
 ) -> None:
     """Write models/NAME.yaml with all that a weights file tells, commented, for when there is more to say."""
