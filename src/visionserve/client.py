@@ -74,24 +74,11 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error.
         """
-        listed = self._call("GET", f"{self.management}/models?limit=1000")
-        return [model["modelName"] for model in listed["models"]]
-
-    def only_model(self) -> str:
-        """The model to ask when none is named.
-
-        Raises:
-            VisionserveError: Not exactly one is served; the message lists them.
-            Unreachable: Nothing answers.
-            Refused: The server answered with an error.
-        """
-        names = self.models()
-        if len(names) == 1:
-            return names[0]
-        listed = (
-            f"{len(names)} models are served ({', '.join(names)}); name one" if names else "no model is served"
+        if not names:
+            raise VisionserveError(f"no model is served at {self.inference}")
+        raise VisionserveError(
+            f"{len(names)} models are served at {self.inference}; name one of {', '.join(sorted(names))}"
         )
-        raise VisionserveError(f"{listed} at {self.inference}")
 
     def describe(self, model: str) -> dict[str, Any]:
         """TorchServe's own description of a model: settings, workers and their states.
