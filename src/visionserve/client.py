@@ -74,6 +74,20 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error.
         """
+        listed = self._call("GET", f"{self.management}/models?limit=1000")
+        return [model["modelName"] for model in listed["models"]]
+
+    def only_model(self) -> str:
+        """The model to ask when none is named.
+
+        Raises:
+            VisionserveError: Not exactly one is served; the message lists them.
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        names = self.models()
+        if len(names) == 1:
+            return names[0]
         if not names:
             raise VisionserveError(f"no model is served at {self.inference}")
         raise VisionserveError(
