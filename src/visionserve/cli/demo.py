@@ -59,5 +59,5 @@ def demo(
         errors.print(f"{wrong} of {len(table.rows)} pictures were classified wrongly")
         raise typer.Exit(1)
     output.print(
-        "The server is stopped. Next: 'make weights archive serve' with your own or torchvision's weights."
+        "The server is stopped. Next: 'visionserve serve' with your own weights file, or 'visionserve serve resnet50'."
     )

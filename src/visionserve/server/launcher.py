@@ -68,7 +68,7 @@ class TorchServe:
         self.properties.replace(model_store=str(store), workflow_store=str(workflows)).write(config)
         package = find_spec("ts")
         if package is None or package.origin is None:
-            raise ServerError("torchserve is not installed in this environment; run 'make install'")
+            raise ServerError("torchserve is not installed in this environment: pip install torchserve==0.12.0")
         home = Path(package.origin).parent
         command = [
             str(executable),
