@@ -58,6 +58,4 @@ def demo(
     if wrong:
         errors.print(f"{wrong} of {len(table.rows)} pictures were classified wrongly")
         raise typer.Exit(1)
-    output.print(
-        "The server is stopped. Next: 'visionserve serve' with your own weights file, or 'visionserve serve resnet50'."
-    )
+    output.print("The server is stopped. Next: 'visionserve serve FILE', or 'visionserve serve resnet50'.")
