@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 MODEL ?=
-MODELS ?=
+TRUST_PICKLE ?=
 IMAGE ?=
 USERS ?= 8
 DURATION ?=
@@ -17,6 +17,7 @@ REQUESTS ?= 10000
 SEED ?= 0
 
 STORE := model_store
+TRUST := $(if $(TRUST_PICKLE),--trust-pickle)
 DEPLOYED := $(patsubst models/%.yaml,%,$(wildcard models/*.yaml))
 CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 	$(wildcard src/visionserve/runtime/*.py src/visionserve/runtime/*/*.py)
@@ -29,15 +30,15 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## make .venv and install everything into it, Java included
+install: $(INSTALLED) ## make .venv and install what serving, building and load tests need, Java included
 
-weights: $(INSTALLED) ## get pretrained weights        [MODEL=resnet50]
+weights: $(INSTALLED) ## get pretrained weights        [MODEL="resnet50 vgg16"], of models/*.yaml without
 	@$(BIN)/visionserve weights $(MODEL)
 
-archive: $(addprefix $(STORE)/,$(addsuffix .mar,$(or $(MODEL),$(DEPLOYED)))) ## turn weights into model_store/*.mar   [MODEL=vgg16]
+archive: $(addprefix $(STORE)/,$(addsuffix .mar,$(or $(MODEL),$(DEPLOYED)))) ## turn weights into model_store/*.mar   [MODEL=vgg16] [TRUST_PICKLE=1]
 
-serve: $(INSTALLED) ## run TorchServe, Ctrl-C ends it  [MODELS="resnet50 vgg16"]
-	@$(BIN)/visionserve serve $(MODELS)
+serve: $(INSTALLED) | $(filter archive,$(MAKECMDGOALS)) ## run TorchServe, Ctrl-C ends it  [MODEL="resnet50 flowers.pth"] [TRUST_PICKLE=1]
+	@$(BIN)/visionserve serve $(TRUST) $(MODEL)
 
 stop: $(INSTALLED) ## stop the server
 	@$(BIN)/visionserve stop
@@ -49,7 +50,7 @@ predict: $(INSTALLED) ## classify pictures            IMAGE=file-or-folder [MODE
 	@test -n "$(IMAGE)" || { echo "name a picture or a folder of them: make predict IMAGE=photo.jpg"; exit 1; }
 	@$(BIN)/visionserve predict $(if $(MODEL),--model $(MODEL)) $(IMAGE)
 
-loadtest: $(INSTALLED) ## measure with Locust          [MODEL=resnet50] [USERS=8] [DURATION=30s] [FAIL_IF="p99>150ms"], or [SLO="p99<250ms"]
+loadtest: $(INSTALLED) ## measure with Locust          [MODEL=] [USERS=8] [DURATION=30s] [FAIL_IF="p99>150ms"], or [SLO="p99<250ms"]
 	@$(BIN)/visionserve load $(if $(SLO),search "$(SLO)" $(MODEL),run $(MODEL) --users $(USERS) --duration $(or $(DURATION),30s) $(if $(FAIL_IF),--fail-if "$(FAIL_IF)"))
 
 loadtest-ui: $(INSTALLED) ## the same from Locust's own page
@@ -58,7 +59,7 @@ loadtest-ui: $(INSTALLED) ## the same from Locust's own page
 sweep: $(INSTALLED) ## measure over settings         [MODEL=] [SET="batchSize=1,8 minWorkers=1,2"] [USERS=1,4,8]
 	@$(BIN)/visionserve load sweep $(MODEL) $(foreach axis,$(SET),--set $(axis)) --users $(USERS) --duration $(or $(DURATION),20s)
 
-crosscheck: $(INSTALLED) ## compare our load figures with wrk's, on an otherwise idle machine
+crosscheck: $(VENV)/.test ## compare our load figures with wrk's, on an otherwise idle machine
 	$(BIN)/python -m pytest -m manual -s tests/serving/test_served_load.py
 
 soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
@@ -73,20 +74,20 @@ test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser inc
 test-all: $(VENV)/.browser ## the same and the long tests: a quarter of an hour
 	$(BIN)/python -m pytest -m "not manual"
 
-test-masked: $(INSTALLED) ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
+test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest tests/runtime/engines \
 		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/test_calibration.py
 
-test-forms: $(INSTALLED) ## every form of weights file x ResNet-50 and VGG-16, file to answer
+test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, file to answer
 	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0
 
-test-architectures: $(INSTALLED) ## every torchvision classifier from random weights to a proven archive, with times
+test-architectures: $(VENV)/.test ## every torchvision classifier from random weights to a proven archive, with times
 	$(BIN)/python -m pytest tests/archiver/test_architectures.py -m "slow or manual or not slow" -k golden_pictures --verbose --durations=0
 
-fuzz: $(INSTALLED) ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
+fuzz: $(VENV)/.test ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
 	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
 
-lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
+lint: $(VENV)/.lint $(VENV)/.test ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -95,7 +96,7 @@ lint: $(INSTALLED) ## ruff, mypy --strict, import contracts
 benchmark: $(VENV)/.benchmark ## measure beside stock TorchServe and LitServe, refresh the README   [QUICK=1]
 	$(BIN)/python -m benchmarks run $(if $(QUICK),--quick)
 
-test-benchmark: $(VENV)/.benchmark ## a very small benchmark, every contender included
+test-benchmark: $(VENV)/.benchmark $(VENV)/.test ## a very small benchmark, every contender included
 	$(BIN)/python -m pytest -m manual tests/benchmarks
 
 clean: ## remove what was built and written, not the weights
@@ -107,15 +108,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@echo "installing torch, TorchServe, Java and the rest into $(VENV): about 6 GB, some minutes the first time"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[int8]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[load,int8]"
 	@touch $@
 
-$(VENV)/.browser: $(INSTALLED) tests/support/browser.py
-	@$(BIN)/python -m tests.support.browser
-	@touch $@
-
-$(VENV)/.benchmark: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group benchmark
+# The tools of those who work on visionserve, each group when it is first asked for.
+$(VENV)/.test $(VENV)/.lint $(VENV)/.benchmark: $(VENV)/.%: $(INSTALLED)
+	@echo "installing what make $* needs"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group $*
 	@touch $@
 
 # Without a network this is tried again the next time, and the demo shows its colours alone.
@@ -125,8 +124,8 @@ $(VENV)/.demo: $(INSTALLED)
 		2> $(VENV)/demo.log; then touch $@; else echo "not installed; pip's reasons are in $(VENV)/demo.log"; fi
 
 # An archive depends on all it carries and, by the rules its build writes beside it, on its weights and labels.
-$(STORE)/%.mar: models/%.yaml $(CARRIED) | $(INSTALLED)
-	@$(BIN)/visionserve archive --make-rules $*
+$(STORE)/%.mar: models/%.yaml $(CARRIED) | $(INSTALLED) $(filter weights,$(MAKECMDGOALS))
+	@$(BIN)/visionserve archive --make-rules $(TRUST) $*
 
 $(STORE)/demo-%.mar: models/demo/demo-%.yaml weights/demo-%.pth $(CARRIED) | $(INSTALLED)
 	@$(BIN)/visionserve archive --make-rules demo-$*

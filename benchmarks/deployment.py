@@ -13,6 +13,7 @@ import yaml
 
 from benchmarks.contenders import NotRun
 from visionserve.archiver import builder, catalog, contents, demo
+from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
 from visionserve.runtime.proof import golden
 
@@ -101,7 +102,7 @@ class Deployment:
     def _archive(self, variant: str) -> Path:
         source = self._write_yaml(variant)
         spec = catalog.read(source)
-        mar = self.root / builder.STORE / f"{spec.name}.mar"
+        mar = Project(self.root).archive(spec.name)
         key, key_file = self._digest(source), mar.with_suffix(".key")
         if mar.exists() and key_file.exists() and key_file.read_text(encoding="utf-8") == key:
             return mar
@@ -114,7 +115,7 @@ class Deployment:
     def _write_yaml(self, variant: str) -> Path:
         document: dict[str, Any] = yaml.safe_load(self.source.read_text(encoding="utf-8"))
         document["handler"].update(self.handler_settings(variant))
-        models = self.root / catalog.MODELS
+        models = Project(self.root).models
         labels = self._repository / str(document["handler"]["labels"])
         target = self.root / str(document["handler"]["labels"])
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,7 @@ class Deployment:
         """Of everything that decides what the archive holds: our code, the YAML, the weights."""
         digest = hashlib.sha256()
         folder = Path(builder.__file__).parent
-        code = [self._repository / contents.HANDLER, *folder.rglob("*.py"), *contents.runtime_files().values()]
+        code = [Project(self._repository).handler, *folder.rglob("*.py"), *contents.runtime_files().values()]
         for path in (*sorted(code), source, Path(__file__)):
             digest.update(path.read_bytes())
         status = self.weights.stat()

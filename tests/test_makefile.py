@@ -94,6 +94,31 @@ def test_what_it_does_not_carry_does_not(unrelated: str, checkout: Path) -> None
     assert would_build(checkout) == set()
 
 
+def test_archive_comes_before_serve_however_many_jobs(checkout: Path) -> None:
+    """`visionserve` is replaced by one that takes its time over an archive and writes down the order."""
+    command = checkout / ".venv" / "bin" / "visionserve"
+    before = command.read_text()
+    log = checkout / "order.txt"
+    command.write_text(f'#!/bin/sh\ntest "$1" = serve || sleep 0.3\necho "$@" >> {log}\n')
+    try:
+        make(checkout, "--jobs=4", "weights", "archive", "serve", "MODEL=resnet50 vgg16", "TRUST_PICKLE=1")
+    finally:
+        command.write_text(before)
+    done = log.read_text().splitlines()
+    assert done[0] == "weights resnet50 vgg16"
+    assert sorted(done[1:3]) == [f"archive --make-rules --trust-pickle {name}" for name in ("resnet50", "vgg16")]
+    assert done[3:] == ["serve --trust-pickle resnet50 vgg16"]
+
+
+def test_a_users_environment_has_no_test_tools(checkout: Path) -> None:
+    def installs(verb: str) -> str:
+        return "\n".join(line for line in make(checkout, "--dry-run", verb).splitlines() if "pip install" in line)
+
+    assert "--group" not in installs("serve")
+    for verb in ("test", "lint", "benchmark"):
+        assert f"--group {verb}" in installs(verb)
+
+
 def test_make_alone_lists_every_verb() -> None:
     listed = set(re.findall(r"^  make ([a-z-]+)", make(REPOSITORY), flags=re.MULTILINE))
     assert {"install", "weights", "archive", "serve", "stop", "status", "predict", "loadtest"} <= listed

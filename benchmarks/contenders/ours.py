@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import process
 from benchmarks.contenders import NotRun
+from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server import health, properties
 from visionserve.server.launcher import TorchServe
@@ -49,7 +50,7 @@ class Visionserve:
         """See `Server.start`."""
         mar = self._deployment.archive(self._variant)
         root = self._deployment.root
-        settings = properties.Properties.read(root / properties.FILE).on_free_ports()
+        settings = properties.Properties.read(Project(root).config).on_free_ports()
         self._folder = Path(tempfile.mkdtemp(prefix="ours-"))
         self.port = int(settings.inference.rsplit(":", 1)[1])
         try:

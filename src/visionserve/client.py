@@ -77,6 +77,23 @@ class Client:
         listed = self._call("GET", f"{self.management}/models?limit=1000")
         return [model["modelName"] for model in listed["models"]]
 
+    def only_model(self) -> str:
+        """The model to ask when none is named.
+
+        Raises:
+            VisionserveError: Not exactly one is served; the message lists them.
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        names = self.models()
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            raise VisionserveError(f"no model is served at {self.inference}")
+        raise VisionserveError(
+            f"{len(names)} models are served at {self.inference}; name one of {', '.join(sorted(names))}"
+        )
+
     def describe(self, model: str) -> dict[str, Any]:
         """TorchServe's own description of a model: settings, workers and their states.
 
@@ -112,7 +129,7 @@ class Client:
             response = self._session.request(method, url, timeout=_TIMEOUT, **options)
         except requests.RequestException as error:
             raise Unreachable(
-                f"no answer from {url}; is the server running? Start it with 'make serve'"
+                f"no answer from {url}; is the server running? Start it with 'visionserve serve'"
             ) from error
         try:
             document = response.json()

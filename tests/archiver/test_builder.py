@@ -115,7 +115,7 @@ def test_missing_weights_are_an_error_that_says_what_to_do(
     source = catalog.find(project, "vgg16")
     with pytest.raises(WeightsError) as error:
         builder.build(project, catalog.read(source), source)
-    assert "make weights MODEL=vgg16" in str(error.value)
+    assert "visionserve weights vgg16" in str(error.value)
     assert "vgg16-397923af.pth" in str(error.value)
     assert not (project / "model_store" / "vgg16.mar").exists()
 

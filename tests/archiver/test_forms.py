@@ -235,14 +235,14 @@ def test_bad_weights_are_refused_in_one_line_and_nothing_is_written(
     settings, write, error, message = BAD[name]
     file = tmp_path / "own.pth"
     write(file)
-    (project / builder.STORE / "bad-input.mar").unlink(missing_ok=True)
-    before = sorted((project / builder.STORE).iterdir()) if (project / builder.STORE).exists() else []
+    (project / "model_store" / "bad-input.mar").unlink(missing_ok=True)
+    before = sorted((project / "model_store").iterdir()) if (project / "model_store").exists() else []
 
     with pytest.raises(error, match=message) as caught:
         build(project, weights=str(file), **settings)
 
     assert "\n" not in str(caught.value)
-    assert (sorted((project / builder.STORE).iterdir()) if (project / builder.STORE).exists() else []) == before
+    assert (sorted((project / "model_store").iterdir()) if (project / "model_store").exists() else []) == before
 
 
 def test_labels_and_head_that_disagree(project: Path, tmp_path: Path) -> None:

@@ -46,18 +46,25 @@ def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["archive", "resnet50"], "error: no weights for resnet50: run 'make weights MODEL=resnet50', or put"),
+        (["archive", "resnet50"], "error: no weights for resnet50: run 'visionserve weights resnet50', or put"),
         (
             ["archive", "nothing"],
             "error: no model 'nothing': models/nothing.yaml does not exist; there are resnet50, vgg16, demo-",
         ),
         (["archive", "resnet50", "--weights", "no.pth"], "error: no.pth: no such file"),
+        (["archive", "resnet50", "--weights", "models"], "error: models: is a directory; name the weights file"),
         (
-            ["serve", "resnet50"],
-            "model_store/resnet50.mar does not exist; build it with 'make archive MODEL=resnet50'",
+            ["serve", "resnet50", "--offline"],
+            "--offline forbids fetching them: put resnet50-11ad3fa6.pth into weights",
         ),
-        (["serve"], "build them with 'make archive'"),
-        (["load", "run", "resnet50"], "model_store/resnet50.mar does not exist"),
+        (["serve", "no.pth"], "error: no.pth: no such file"),
+        (["serve", "no.mar"], "error: no.mar: no such archive"),
+        (["serve", "resnet5"], "no torchvision classifier; did you mean resnet50?"),
+        (["serve", "resnet50", "--labels", "x"], "models/resnet50.yaml says itself how it is served"),
+        (["serve", "a.pth", "b.pth", "--labels", "x"], "2 targets, and options that say something of one"),
+        (["serve"], "visionserve serve flowers.pth"),
+        (["init", "no.pth"], "error: no.pth: cannot be read: No such file"),
+        (["predict", "config.properties", "--model", "x"], "no answer from http://127.0.0.1:"),
         (["predict", "models"], "no answer from http://127.0.0.1:"),
     ],
 )
@@ -67,6 +74,43 @@ def test_a_mistake_is_one_line_and_exit_code_1(words: list[str], message: str, e
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run"], "no archives in model_store"),
+        (
+            ["run", "resnet50"],
+            "model_store/resnet50.mar does not exist; build it with 'visionserve archive resnet50'",
+        ),
+        (["search", "p99<1s"], "no archives in model_store"),
+        (["soak"], "no archives in model_store"),
+        (["sweep"], "no archives in model_store"),
+    ],
+)
+def test_a_load_test_of_nothing_says_so(words: list[str], message: str, empty: Path) -> None:
+    done = run("load", *words, cwd=empty, TORCH_HOME=str(empty))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, project: Path) -> None:
+    (tmp_path / "model_store").write_text("a file where the folder would be")
+    done = run(
+        "archive", "demo-resnet50", "--weights", str(project / "weights" / "demo-resnet50.pth"), cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "error: model_store: File exists" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_weights_are_relative_to_where_the_user_stands(tmp_path: Path, project: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.pth").write_bytes(b"no weights")
+    done = run("archive", "demo-resnet50", "--weights", "mine.pth", "--root", str(project), cwd=tmp_path / "here")
+    assert "error: mine.pth: is no checkpoint" in done.stderr
 
 
 def test_a_wrong_option_is_exit_code_2(empty: Path) -> None:
@@ -80,7 +124,7 @@ def test_stop_and_status_without_a_server(empty: Path) -> None:
 
 def test_the_help_lists_every_verb(empty: Path) -> None:
     listed = run("--help", cwd=empty).stdout
-    for verb in ("weights", "archive", "serve", "stop", "status", "predict", "load", "demo"):
+    for verb in ("weights", "archive", "init", "serve", "stop", "status", "predict", "load", "demo"):
         assert re.search(rf"\b{verb}\b", listed)
 
 

@@ -12,7 +12,8 @@ from tests.load import fake_server
 
 from visionserve.load import ceiling
 from visionserve.load.corpus import Corpus, Picture
-from visionserve.load.generator import LOCUSTFILE, Session
+from visionserve.load.generator import Session
+from visionserve.project import Project
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -32,7 +33,7 @@ def serving(folder: Path, **settings: float) -> Iterator[Session]:
     corpus = small_corpus()
     corpus.write(folder / "corpus")
     with ceiling.running([sys.executable, "-m", "tests.load.fake_server", *options]) as host:
-        yield Session(REPOSITORY / LOCUSTFILE, host, corpus, folder / "corpus")
+        yield Session(Project(REPOSITORY).locustfile, host, corpus, folder / "corpus")
 
 
 @pytest.fixture

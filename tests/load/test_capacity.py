@@ -12,6 +12,7 @@ from visionserve.load import capacity, ceiling, runs, thresholds
 from visionserve.load.capacity import Search
 from visionserve.load.plan import Plan
 from visionserve.load.search import GeneratorTooSlow, Probe
+from visionserve.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +69,8 @@ def test_the_generators_own_ceiling_is_measured_once_and_stored(
     fake_session: SessionMaker, tmp_path: Path
 ) -> None:
     session = fake_session()
-    limit = ceiling.known(tmp_path, session)
+    limit = ceiling.known(Project(tmp_path), session)
     assert limit["requests_per_second"] > 100
-    stored = (tmp_path / ceiling.FILE).read_text()
-    assert ceiling.known(tmp_path, session) == limit
-    assert (tmp_path / ceiling.FILE).read_text() == stored
+    stored = Project(tmp_path).ceiling.read_text()
+    assert ceiling.known(Project(tmp_path), session) == limit
+    assert Project(tmp_path).ceiling.read_text() == stored

@@ -12,9 +12,10 @@ import pytest
 from tests.conftest import REPOSITORY
 
 from visionserve.load import corpus, generator
-from visionserve.load.generator import LOCUSTFILE, Session
+from visionserve.load.generator import Session
 from visionserve.load.outcomes import Outcome
 from visionserve.load.plan import Plan
+from visionserve.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def session(server: TorchServe, client: Client, tmp_path: Path) -> Callable[[dic
         )
         sent.write(tmp_path / "corpus")
         facts = generator.facts(client, archives, REPOSITORY)
-        return Session(REPOSITORY / LOCUSTFILE, client.inference, sent, tmp_path / "corpus", facts)
+        return Session(Project(REPOSITORY).locustfile, client.inference, sent, tmp_path / "corpus", facts)
 
     return make
 

@@ -100,7 +100,7 @@ def fit(architecture: str, arguments: Mapping[str, Any], state_dict: Mapping[str
     try:
         return _fit(architecture, shapes, state_dict)
     except WeightsError as error:
-        side = _image_side(state_dict)
+        side = image_side(state_dict)
         if side is not None and side != arguments.get("image_size", side):
             fits = {candidate.architecture for candidate in candidates(state_dict)}
             if architecture in fits:
@@ -122,7 +122,7 @@ def candidates(state_dict: Mapping[str, torch.Tensor]) -> list[Candidate]:
 def _candidates(names: Sequence[str], state_dict: Mapping[str, torch.Tensor]) -> list[Candidate]:
     found = []
     for name in names:
-        side = _image_side(state_dict) if name.startswith("vit_") else None
+        side = image_side(state_dict) if name.startswith("vit_") else None
         try:
             fitted = _fit(name, _torchvision_shapes(name, side), state_dict)
         except (SpecError, WeightsError):
@@ -199,8 +199,11 @@ def _unwrap_head(
     return {outer.get(name, name): tensor for name, tensor in given.items()}, note
 
 
-def _image_side(state_dict: Mapping[str, torch.Tensor]) -> int | None:
-    """The picture size a Vision Transformer is for: it has a position for each patch, and one for the class."""
+def image_side(state_dict: Mapping[str, torch.Tensor]) -> int | None:
+    """The side in pixels of the pictures that a Vision Transformer is for; None for other networks.
+
+    It has a position for each patch, and one for the class.
+    """
     position, patch = state_dict.get("encoder.pos_embedding"), state_dict.get("conv_proj.weight")
     if position is None or patch is None or position.dim() != 3 or patch.dim() != 4:
         return None

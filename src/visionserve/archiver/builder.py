@@ -19,6 +19,7 @@ import torch
 from visionserve.archiver import architectures, artefacts, contents, labels, mar, sources
 from visionserve.archiver.spec import InputChanges
 from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
+from visionserve.project import Project
 from visionserve.runtime import network
 from visionserve.runtime.archive import LABELS_FILE, MANIFEST_FILE
 from visionserve.runtime.engines.eager import EagerEngine
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from visionserve.runtime.engines import Engine
     from visionserve.runtime.model import Transform
     from visionserve.runtime.proof.golden import GoldenAnswer
-
-STORE = "model_store"
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,13 @@ class _Reference:
 
 
 def build(
-    root: Path, spec: ModelSpec, source: Path, weights_path: Path | None = None, *, trust_pickle: bool = False
+    root: Path,
+    spec: ModelSpec,
+    source: Path,
+    weights_path: Path | None = None,
+    *,
+    trust_pickle: bool = False,
+    built_from: Mapping[str, str] | None = None,
 ) -> Built:
     """Build `model_store/NAME.mar` from the project at `root`.
 
@@ -110,6 +115,7 @@ def build(
         source: The YAML file that describes it.
         weights_path: A weights file to take instead of the one the spec asks for.
         trust_pickle: Unpickle weights that hold more than tensors; what is served never needs it.
+        built_from: Digests for the provenance, by which a later run sees whether the archive is still right.
 
     Raises:
         VisionserveError: The weights are missing, damaged or not this architecture's, or the labels do not
@@ -121,16 +127,16 @@ def build(
         reference = _reference(served.model, weights)
         made = artefacts.make(root, spec.handler, served.model, weights.fitted.state_dict, reference.engine)
         answers = _answers(made.int8.engine, served.model, weights.found) if made.int8 else reference.answers
-        files = contents.files(root, spec.handler.architecture)
-        facts = contents.provenance(weights.found, weights.checkpoint, reference.device, made)
+        files = contents.files(Project(root), spec.handler.architecture)
+        facts = contents.provenance(weights.found, weights.checkpoint, reference.device, made, built_from or {})
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
             **made.members,
             **contents.documents(served.config, weights.labels, answers, facts),
         }
         engine = _engine_here(Path(scratch) / "unpacked", served, members, reference.device)
-        written = mar.write(root / STORE / f"{spec.name}.mar", spec.name, served.carried, members)
-    label_file = [root / spec.handler.labels] if spec.handler.labels else []
+        written = mar.write(Project(root).archive(spec.name), spec.name, served.carried, members)
+    label_file = [Project(root).find(spec.handler.labels)] if spec.handler.labels else []
     notes = (weights.found.note, weights.fitted.note, *made.notes, _stray(reference.answers, answers))
     index, probability = answers[0].top[0]
     return Built(

@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING
 import yaml
 
 from visionserve.archiver.spec import ModelSpec
+from visionserve.project import Project
 from visionserve.runtime.errors import SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODELS = "models"
-DEMO = "demo"
-
 
 def names(root: Path) -> list[str]:
     """The deployed models of the project at `root`, sorted; demo models are not among them."""
-    return sorted(path.stem for path in (root / MODELS).glob("*.yaml"))
+    return sorted(path.stem for path in Project(root).models.glob("*.yaml"))
+
+
+def exists(root: Path, name: str) -> bool:
+    """Whether there is a YAML file of a model, deployed or demo."""
+    project = Project(root)
+    return project.model(name).is_file() or (project.demo / f"{name}.yaml").is_file()
 
 
 def demo_names(root: Path) -> list[str]:
     """The demo models of the project at `root`, sorted."""
-    return sorted(path.stem for path in (root / MODELS / DEMO).glob("*.yaml"))
+    return sorted(path.stem for path in Project(root).demo.glob("*.yaml"))
 
 
 def find(root: Path, name: str) -> Path:
@@ -32,19 +36,19 @@ def find(root: Path, name: str) -> Path:
     Raises:
         SpecError: There is none; the message lists those there are.
     """
-    folder = root / MODELS
-    for path in (folder / f"{name}.yaml", folder / DEMO / f"{name}.yaml"):
+    project = Project(root)
+    for path in (project.model(name), project.demo / f"{name}.yaml"):
         if path.is_file():
             return path
     known = names(root) + demo_names(root)
     raise SpecError(
-        f"no model '{name}': {MODELS}/{name}.yaml does not exist; there are {', '.join(known) or 'none'}"
+        f"no model '{name}': models/{name}.yaml does not exist; there are {', '.join(known) or 'none'}"
     )
 
 
 def is_demo(root: Path, path: Path) -> bool:
     """Whether a model's YAML lies among the demo models, whose weights are made rather than found."""
-    return path.parent == root / MODELS / DEMO
+    return path.parent == Project(root).demo
 
 
 def read(path: Path) -> ModelSpec:

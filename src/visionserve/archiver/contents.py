@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
+    from visionserve.project import Project
     from visionserve.runtime.proof.golden import GoldenAnswer
 
-HANDLER = Path("handlers") / "image_classifier.py"
+# Where the provenance says from what an archive was built, by topic; see `fingerprint`.
+BUILT_FROM = "built_from"
 
 
-def files(root: Path, architecture: str) -> dict[str, Path]:
+def files(project: Project, architecture: str) -> dict[str, Path]:
     """Member name to file of all code that travels: the handler, the runtime, an architecture of one's own.
 
     Args:
-        root: The project's folder.
+        project: The project, whose handler is taken.
         architecture: A torchvision classifier or one's own, already imported.
     """
-    own = sources.files(root, architecture) if network.is_custom(architecture) else {}
-    return {**own, **runtime_files(), mar.HANDLER_FILE: root / HANDLER}
+    own = sources.files(project.root, architecture) if network.is_custom(architecture) else {}
+    return {**own, **runtime_files(), mar.HANDLER_FILE: project.handler}
 
 
 def runtime_files() -> dict[str, Path]:
@@ -70,7 +72,9 @@ def documents(
     }
 
 
-def provenance(found: Found, checkpoint: Checkpoint, device: torch.device, made: Artefacts) -> dict[str, object]:
+def provenance(
+    found: Found, checkpoint: Checkpoint, device: torch.device, made: Artefacts, built_from: Mapping[str, str]
+) -> dict[str, object]:
     """Where the weights came from, and what built the archive.
 
     Args:
@@ -78,8 +82,10 @@ def provenance(found: Found, checkpoint: Checkpoint, device: torch.device, made:
         checkpoint: What it holds.
         device: Where the golden answers were computed.
         made: What was made for the engines.
+        built_from: The digest of everything that decides what is built, by topic; may be empty.
     """
     return {
+        **({BUILT_FROM: dict(built_from)} if built_from else {}),
         **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
         "weights": {
             "origin": found.origin,

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from visionserve.archiver.errors import LabelsError
+from visionserve.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def of_classes(root: Path, spec: HandlerSpec, found: Found, classes: int) -> lis
         LabelsError: The labels are not as many as the classes, or the spec names none for weights of one's own.
     """
     if spec.labels is not None:
-        path = root / spec.labels
+        path = Project(root).find(spec.labels)
         names, source = read(path), str(path)
     elif found.entry is not None:
         names, source = list(found.entry.meta["categories"]), str(found.entry)

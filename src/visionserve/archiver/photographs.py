@@ -19,6 +19,7 @@ from torchvision.models import ResNet50_Weights
 from visionserve.archiver import builder, catalog
 from visionserve.archiver.demo import Example
 from visionserve.archiver.weights import download, entries, lookup
+from visionserve.project import Project
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -128,12 +129,12 @@ def build(root: Path, network: Network) -> Built:
 
 
 def _model(root: Path, name: str) -> tuple[Path, ModelSpec]:
-    source = root / catalog.MODELS / catalog.DEMO / "photographs" / f"{name}.yaml"
+    source = Project(root).demo / "photographs" / f"{name}.yaml"
     return source, catalog.read(source)
 
 
 def _fetch(root: Path, spec: ModelSpec, patience: float, limit: float) -> None:
-    target = root / lookup.FOLDER / lookup.file_name(spec.handler)
+    target = Project(root).weights / lookup.file_name(spec.handler)
     size = entries.of(spec.handler).meta["_file_size"]  # MB
     Console(stderr=True).print(f"fetching {target}, {size:.0f} MB", highlight=False, soft_wrap=True)
     download.download(entries.of(spec.handler).url, target, patience=patience, limit=limit)

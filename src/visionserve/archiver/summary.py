@@ -12,6 +12,7 @@ from visionserve.archiver import architectures, catalog, labels, sources
 from visionserve.archiver.spec import HandlerSpec, ModelSpec
 from visionserve.archiver.weights import checkpoints, entries, lookup
 from visionserve.archiver.weights.serialization import one_line
+from visionserve.project import Project
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 
@@ -132,7 +133,7 @@ def _classes(
         read = checkpoints.read(found.path, handler.weights_key, trust_pickle=trust_pickle)
         return architectures.fit(handler.architecture, options, read.state_dict).classes, str(found.path)
     if handler.labels is not None:
-        return len(labels.read(root / handler.labels)), handler.labels
+        return len(labels.read(Project(root).find(handler.labels))), handler.labels
     entry = entries.of(handler)
     return len(entry.meta["categories"]), str(entry)
 

@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from visionserve.cli import archive, convert, demo, inspect, load, predict, serve, summary, weights
-from visionserve.cli.console import errors
+from visionserve.cli import (
+    archive,
+    convert,
+    demo,
+    init,
+    inspect,
+    load,
+    predict,
+    serve,
+    status,
+    stop,
+    summary,
+    weights,
+)
+from visionserve.cli.console import errors, interrupted
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
@@ -22,22 +35,29 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for room in (weights, inspect, summary, convert, archive, serve, predict, load, demo):
+for room in (serve, init, predict, status, stop, weights, inspect, summary, convert, archive, load, demo):
     room.add_commands(app)
 
 
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except VisionserveError as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Ours are told with their cause where they are known; a full disk can happen anywhere.
+        place = f"{error.filename}: " if error.filename else ""
+        errors.print(f"[bold red]error:[/] {escape(place + (error.strerror or str(error)))}", soft_wrap=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     """Make SIGTERM end a command, and the server it started, as Ctrl-C does."""
+    interrupted.set()
     raise KeyboardInterrupt

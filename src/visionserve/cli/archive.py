@@ -13,6 +13,8 @@ from visionserve.cli.console import Root, TrustPickle, errors, output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from visionserve.archiver.builder import Built
+
 _MEBIBYTE = 1 << 20
 
 
@@ -32,27 +34,38 @@ def archive(
 ) -> None:
     """Turn local weights into model_store/NAME.mar, proven on golden pictures."""
     from visionserve.archiver import builder, catalog
+    from visionserve.project import Project
+    from visionserve.runtime.errors import SpecError
 
     names = models or catalog.names(root)
+    if not names:
+        raise SpecError(f"{Project(root).models} has no *.yaml; 'visionserve init WEIGHTS' writes one")
     if weights is not None and len(names) != 1:
         raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
     for name in names:
         source = catalog.find(root, name)
-        built = builder.build(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
+        with errors.status(f"building {name}"):
+            built = builder.build(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
         if make_rules:
             _write_make_rules(built.archive.path, built.inputs)
-        picture, label, probability = built.golden
-        output.print(
-            f"{built.archive.path}: {built.archive.size / _MEBIBYTE:.1f} MiB, built on {built.device}\n"
-            f"  SHA-256  {built.archive.sha256}\n"
-            f"  weights  {built.weights}\n"
-            f"  golden   {picture} is '{label}' with {probability:.4f}\n"
-            f"  engine   {built.engine}" + (f"\n  int8     {built.int8}" if built.int8 else ""),
-            soft_wrap=True,
-            highlight=False,
-        )
-        for note in built.notes:
-            errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
+        show(built)
+
+
+def show(built: Built) -> None:
+    """Print what was built, and what its user should judge."""
+    picture, label, probability = built.golden
+    output.print(
+        f"{built.archive.path}: {built.archive.size / _MEBIBYTE:.1f} MiB, built on {built.device}\n"
+        f"  SHA-256  {built.archive.sha256}\n"
+        f"  weights  {built.weights}\n"
+        f"  golden   {picture} is '{label}' with {probability:.4f}\n"
+        f"  engine   {built.engine}" + (f"\n  int8     {built.int8}" if built.int8 else ""),
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+    for note in built.notes:
+        errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
 
 
 def _write_make_rules(target: Path, inputs: Sequence[Path]) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+
+# Set when this process was asked to end: Python drops an exception that a signal raises in a finalizer.
+interrupted = threading.Event()
 
 output = Console()
 errors = Console(stderr=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
     from visionserve.archiver.demo import Example
     from visionserve.client import Client
+    from visionserve.project import Project
 
 _READY_TIMEOUT = 300.0  # seconds
 _NOTE = "[yellow]note:[/]"
@@ -50,20 +51,22 @@ def demo(
     """
     from visionserve.archiver import photographs
     from visionserve.client import Client
+    from visionserve.project import Project
     from visionserve.server import health, launcher, properties
 
-    parts = [_colours(root, model)]
+    project = Project(root)
+    parts = [_colours(project, model)]
     try:
-        parts.append(_photographs(root, offline=offline))
+        parts.append(_photographs(project, offline=offline))
     except photographs.NoPhotographs as error:
         errors.print(f"{_NOTE} the colours alone: {escape(str(error))}", highlight=False, soft_wrap=True)
     archives = {part.archive.stem: part.archive for part in parts}
-    settings = properties.Properties.read(root / properties.FILE).on_free_ports()
-    folder = root / "reports" / "demo"
+    settings = properties.Properties.read(project.config).on_free_ports()
+    folder = project.reports / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     table = _table()
     wrong = 0
-    with launcher.TorchServe(archives, settings, root / "logs" / "demo") as server:
+    with launcher.TorchServe(archives, settings, project.logs / "demo") as server:
         with output.status(f"TorchServe loads {' and '.join(archives)}"):
             for name, seconds in health.wait_until_ready(server, _READY_TIMEOUT):
                 output.print(f"[green]ready[/]  {name} after {seconds:.1f} s", highlight=False)
@@ -83,52 +86,52 @@ def demo(
     )
 
 
-def _colours(root: Path, model: str) -> Part:
+def _colours(project: Project, model: str) -> Part:
     """The network of seven colours, made here if it is not there yet."""
     from visionserve.archiver import builder, catalog, demo
     from visionserve.archiver.weights import lookup
     from visionserve.runtime.errors import SpecError
 
-    source = catalog.find(root, model)
-    if not catalog.is_demo(root, source):
-        raise SpecError(f"{model} is no demo model; there are {', '.join(catalog.demo_names(root))}")
+    source = catalog.find(project.root, model)
+    if not catalog.is_demo(project.root, source):
+        raise SpecError(f"{model} is no demo model; there are {', '.join(catalog.demo_names(project.root))}")
     spec = catalog.read(source)
-    weights = root / lookup.file_name(spec.handler)
+    weights = project.root / lookup.file_name(spec.handler)
     if not weights.exists():
         accuracy = demo.make(spec.handler, weights)
         right = f"{accuracy:.0%} of {demo.HELD_OUT} held-out pictures right"
         output.print(f"[green]made[/]   {weights.name}: {right}", highlight=False, soft_wrap=True)
-    archive = root / builder.STORE / f"{model}.mar"
-    labels = root / str(spec.handler.labels)
-    if not demo.is_current(archive, [source, weights, labels, *_carried(root)]):
+    archive = project.archive(model)
+    labels = project.find(str(spec.handler.labels))
+    if not demo.is_current(archive, [source, weights, labels, *_carried(project)]):
         with output.status(f"building {archive}"):
-            _built(builder.build(root, spec, source))
+            _built(builder.build(project.root, spec, source))
     return Part(archive, "made on this machine", demo.examples())
 
 
-def _photographs(root: Path, *, offline: bool) -> Part:
+def _photographs(project: Project, *, offline: bool) -> Part:
     """The network trained on ImageNet, and photographs.
 
     Raises:
         NoPhotographs: They are not to be had here.
     """
-    from visionserve.archiver import builder, demo, photographs
+    from visionserve.archiver import demo, photographs
 
     examples = photographs.examples()
-    network = photographs.choose(root, offline=offline)
+    network = photographs.choose(project.root, offline=offline)
     if network.note:
         errors.print(f"{_NOTE} {escape(network.note)}", highlight=False)
-    archive = root / builder.STORE / f"{network.spec.name}.mar"
-    if not demo.is_current(archive, [network.source, network.weights, *_carried(root)]):
+    archive = project.archive(network.spec.name)
+    if not demo.is_current(archive, [network.source, network.weights, *_carried(project)]):
         with output.status(f"building {archive}"):
-            _built(photographs.build(root, network))
+            _built(photographs.build(project.root, network))
     return Part(archive, "trained on ImageNet", examples)
 
 
-def _carried(root: Path) -> list[Path]:
+def _carried(project: Project) -> list[Path]:
     from visionserve.archiver import contents
 
-    return [root / contents.HANDLER, *contents.runtime_files().values()]
+    return [project.handler, *contents.runtime_files().values()]
 
 
 def _ask(client: Client, part: Part, folder: Path, table: Table) -> int:

@@ -15,8 +15,6 @@ from visionserve.runtime.errors import VisionserveError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.client import Client
-
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands."""
@@ -25,20 +23,27 @@ def add_commands(app: typer.Typer) -> None:
 
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.", exists=True)],
-    model: Annotated[str | None, typer.Option(help="The model; may be left out when one is served.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model; may be left out when only one is served.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
-    url: Annotated[str | None, typer.Option(help="The server's inference address.")] = None,
-    management: Annotated[str | None, typer.Option(help="The server's management address.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The server's inference address.", show_default="the running server's")
+    ] = None,
+    management: Annotated[
+        str | None, typer.Option(help="The server's management address.", show_default="the running server's")
+    ] = None,
     root: Root = Path(),
 ) -> None:
     """Classify pictures: the top labels of each with their probabilities."""
     from visionserve.client import Client, Refused
-    from visionserve.server import properties
+    from visionserve.project import Project
+    from visionserve.server import state
 
-    settings = properties.Properties.read(root / properties.FILE)
+    if url and not (management or model):
+        raise typer.BadParameter("with --url, name the --model or the --management address that lists them")
+    found = state.addresses(Project(root))
     failed = False
-    with Client(url or settings.inference, management or settings.management) as client:
-        name = model or _only_model(client)
+    with Client(url or found.inference, management or found.management) as client:
+        name = model or client.only_model()
         for path in _files(images):
             try:
                 answer = client.predict(name, path.read_bytes())
@@ -52,13 +57,6 @@ def predict(
                 output.print(_table(path, answer))
     if failed:
         raise typer.Exit(1)
-
-
-def _only_model(client: Client) -> str:
-    names = client.models()
-    if len(names) == 1:
-        return names[0]
-    raise VisionserveError(f"{len(names)} models are served ({', '.join(names)}); name one with --model (MODEL=)")
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

@@ -2,85 +2,124 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli import stated as options
+from visionserve.cli.archive import show
+from visionserve.cli.console import Root, TrustPickle, errors, interrupted, output
 
-_NOT_RUNNING = 3  # what init scripts' `status` exits with when the service is not running
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from visionserve.archiver.assumptions import Stated
+    from visionserve.project import Project
+    from visionserve.server.launcher import TorchServe
+
+_POLL = 0.5  # seconds
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command("serve")(serve)
-    app.command("stop")(stop)
-    app.command("status")(status)
 
 
 def serve(
-    models: Annotated[
-        list[str] | None, typer.Argument(help="Model names; every archive of models/*.yaml without.")
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET",
+            help="Weights files, .mar files, model names, torchvision classifiers; several of any kind together."
+            " Without any: the archives of models/*.yaml, else all in model_store/.",
+            show_default=False,
+        ),
     ] = None,
+    labels: options.Labels = None,
+    architecture: options.Architecture = None,
+    name: options.Name = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    key: options.Key = None,
+    trust_pickle: TrustPickle = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Download no weights.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds the models may take to become ready.")] = 600,
     root: Root = Path(),
 ) -> None:
-    """Run TorchServe in the foreground until Ctrl-C; say when each model is truly ready."""
-    from visionserve.server import health, launcher, properties, state, store
+    """Serve models over REST in the foreground until Ctrl-C; say when each is truly ready.
 
-    running = state.find(root)
+    A weights file is inspected, packed into model_store/NAME.mar and served; what it does not tell is taken for
+    granted, printed, and changed by the options. Weights of a torchvision classifier that are not here are
+    downloaded.
+    """
+    from visionserve.project import Project
+    from visionserve.server import state, store
+
+    project = Project(root)
+    running = state.find(project)
     if running is not None:
-        errors.print(f"already running (process {running.pid}) at {running.inference}; 'make stop' ends it")
+        errors.print(f"already running (process {running.pid}) at {running.inference}; 'visionserve stop' ends it")
         raise typer.Exit(1)
-    archives = store.archives(root, models)
-    settings = properties.Properties.read(root / properties.FILE)
-    with launcher.TorchServe(archives, settings, root / "logs") as server:
-        state.record(root, server)
+    said = options.read(
+        name=name,
+        architecture=architecture,
+        key=key,
+        labels=labels,
+        resize=resize,
+        crop=crop,
+        mean=mean,
+        std=std,
+        trust_pickle=trust_pickle,
+    )
+    archives = _prepared(project, targets, said, offline=offline) if targets else store.archives(project, [])
+    _run(project, archives, timeout)
+
+
+def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bool) -> Mapping[str, Path]:
+    from visionserve.archiver import targets as preparing
+    from visionserve.server import store
+
+    def step(sentence: str) -> None:
+        errors.print(escape(sentence), highlight=False, soft_wrap=True)
+
+    progress = preparing.Progress(step, errors.status, options.show, show)
+    ready = preparing.prepare(project, targets, said, progress, offline=offline)
+    for target in ready:
+        store.require_complete(target.archive)
+    return {target.name: target.archive for target in ready}
+
+
+def _run(project: Project, archives: Mapping[str, Path], timeout: float) -> None:
+    from visionserve.server import health, launcher, properties, state
+
+    settings = properties.Properties.read(project.config)
+    with launcher.TorchServe(archives, settings, project.logs) as server:
+        state.record(project, server)
         try:
-            for name, seconds in health.wait_until_ready(server, timeout):
-                url = f"{settings.inference}/predictions/{name}"
-                output.print(
-                    f"[green]ready[/] {name} after {seconds:.1f} s:  curl -T image.jpg {url}", soft_wrap=True
-                )
-            code = server.process.wait()
+            with errors.status(f"TorchServe is loading {', '.join(archives)}"):
+                for name, seconds in health.wait_until_ready(server, timeout):
+                    url = f"{settings.inference}/predictions/{name}"
+                    output.print(
+                        f"[green]ready[/] {name} after {seconds:.1f} s:  curl -T image.jpg {url}", soft_wrap=True
+                    )
+            code = _wait(server)
             errors.print(f"TorchServe ended by itself with code {code}; the logs are in {server.logs}")
             raise typer.Exit(1)
         except KeyboardInterrupt:
             output.print("stopping")
         finally:
-            state.clear(root)
+            state.clear(project)
 
 
-def stop(root: Root = Path()) -> None:
-    """Stop the server that `serve` runs for this project."""
-    from visionserve.server import state
-
-    running = state.find(root)
-    if running is None:
-        output.print("not running")
-        return
-    state.stop(running)
-    output.print(f"stopped (process {running.pid})")
-
-
-def status(root: Root = Path()) -> None:
-    """Say whether the server runs, and which models are ready; exit code 3 when it does not run."""
-    from visionserve.client import Client
-    from visionserve.server import state
-
-    running = state.find(root)
-    if running is None:
-        output.print("not running")
-        raise typer.Exit(_NOT_RUNNING)
-    table = Table("model", "workers ready", "batch size", "queue")
-    with Client(running.inference, running.management) as client:
-        for name in client.models():
-            model = client.describe(name)
-            ready, wanted = client.workers_ready(name)
-            queue = model["jobQueueStatus"]
-            waiting, free = queue["pendingRequests"], queue["remainingCapacity"]
-            table.add_row(name, f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}")
-    output.print(f"running (process {running.pid}) at {running.inference}")
-    output.print(table)
+def _wait(server: TorchServe) -> int:
+    """The exit code of a server that ends by itself; a KeyboardInterrupt when this process is asked to end."""
+    while not interrupted.is_set():
+        with suppress(subprocess.TimeoutExpired):
+            return server.process.wait(_POLL)
+    raise KeyboardInterrupt

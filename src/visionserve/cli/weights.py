@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from visionserve.cli.console import Root, output
+from visionserve.cli.console import Root, errors, output
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -16,26 +17,27 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def fetch(
-    models: Annotated[list[str] | None, typer.Argument(help="Model names; every models/*.yaml without.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models or torchvision classifiers; every models/*.yaml without.")
+    ] = None,
     root: Root = Path(),
 ) -> None:
     """Get the weights of models: torchvision's are downloaded, a demo model's are made here."""
-    from visionserve.archiver import catalog, demo
-    from visionserve.archiver.weights import digests, download, entries, lookup
+    from visionserve.archiver import catalog
+    from visionserve.archiver.weights import acquisition, digests
+    from visionserve.project import Project
 
-    for name in models or catalog.names(root):
-        source = catalog.find(root, name)
-        spec = catalog.read(source)
-        if catalog.is_demo(root, source):
-            target = root / lookup.file_name(spec.handler)
-            accuracy = demo.make(spec.handler, target)
-            output.print(f"{target}: {accuracy:.1%} of {demo.HELD_OUT} held-out pictures right")
-            continue
-        if not entries.names_one(spec.handler) or lookup.are_here(root, name, spec.handler):
-            found = lookup.find(root, name, spec.handler)
-            output.print(f"{found.path}: SHA-256 {found.sha256}", soft_wrap=True)
-            continue
-        target = root / lookup.FOLDER / lookup.file_name(spec.handler)
-        if not target.exists():
-            download.download(entries.of(spec.handler).url, target)
-        output.print(f"{target}: SHA-256 {digests.verify(target, spec.handler.sha256)}", soft_wrap=True)
+    wanted = [acquisition.Wanted.named(root, name) for name in models or catalog.names(root)]
+    if not wanted:
+        raise typer.BadParameter("models/ has no *.yaml; name a torchvision classifier, such as resnet50")
+    downloads = [(want, size) for want in wanted if (size := want.download_size(root))]
+    for want, size in downloads:
+        output.print(f"to fetch: {want.name}, {size:.0f} MB", highlight=False)
+    for want in wanted:
+        path = acquisition.acquire(Project(root), want, tell=_tell)
+        sha256 = digests.verify(path, want.spec.sha256)
+        output.print(f"{path}: SHA-256 {sha256}", soft_wrap=True, highlight=False)
+
+
+def _tell(sentence: str) -> None:
+    errors.print(escape(sentence), highlight=False, soft_wrap=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from visionserve.load.generator import Session
+    from visionserve.project import Project
 
-FILE = Path(".visionserve") / "ceiling.json"
 _USERS = 16
 _HEAD_END = b"\r\n\r\n"
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"none": 1.0}'
@@ -109,9 +109,9 @@ def measure(session: Session, generators: int = 1, seconds: float = 3.0) -> dict
         }
 
 
-def known(root: Path, session: Session, generators: int = 1) -> dict[str, Any]:
+def known(project: Project, session: Session, generators: int = 1) -> dict[str, Any]:
     """The generator's ceiling with this corpus on this machine: as stored in the project, else measured now."""
-    path = root / FILE
+    path = project.ceiling
     key = json.dumps([session.corpus.digest, machine.describe(), machine.versions(), generators], sort_keys=True)
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))

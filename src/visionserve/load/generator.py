@@ -6,7 +6,6 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionserve.load import machine, runs
@@ -15,13 +14,13 @@ from visionserve.load.processes import FILE, Watch, find_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from visionserve.client import Client
     from visionserve.load.corpus import Corpus
     from visionserve.load.plan import Plan
     from visionserve.load.runs import Run
 
-LOCUSTFILE = Path("tests") / "load" / "locustfile.py"
 CORPUS = "corpus"
 _GRACE = 30.0  # seconds for Locust to start and end
 

@@ -36,7 +36,7 @@ class TorchServe:
     here directly, with the arguments that launcher would give it.
 
     Args:
-        archives: The .mar file of each model, by model name; all in one folder.
+        archives: The .mar file of each model, by model name; anywhere.
         properties: How to run.
         logs: The folder for its log files; those of an earlier run are removed.
 
@@ -58,14 +58,17 @@ class TorchServe:
         self.process = self._start(executable)
 
     def _start(self, executable: Path) -> subprocess.Popen[bytes]:
-        store = {path.parent.resolve() for path in self.archives.values()}.pop()
-        workflows = self.folder / "workflows"
+        # TorchServe takes one model store, and follows links in it.
+        store, workflows = self.folder / "model_store", self.folder / "workflows"
+        store.mkdir()
         workflows.mkdir()
+        for name, path in self.archives.items():
+            (store / f"{name}.mar").symlink_to(path.resolve())
         config = self.folder / "config.properties"
         self.properties.replace(model_store=str(store), workflow_store=str(workflows)).write(config)
         package = find_spec("ts")
         if package is None or package.origin is None:
-            raise ServerError("torchserve is not installed in this environment; run 'make install'")
+            raise ServerError("torchserve is not installed in this environment: pip install torchserve==0.12.0")
         home = Path(package.origin).parent
         command = [
             str(executable),
@@ -80,7 +83,7 @@ class TorchServe:
             *("-f", str(config)),
             *("-s", str(store)),
             "-ncs",
-            *("-m", *(f"{name}={path.name}" for name, path in self.archives.items())),
+            *("-m", *(f"{name}={name}.mar" for name in self.archives)),
         ]
         environment = {key: value for key, value in os.environ.items() if key not in _HIDDEN_VARIABLES}
         temporary = {"TEMP": str(self.folder), "TMPDIR": str(self.folder)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +15,6 @@ from visionserve.server.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-FILE = "config.properties"
 
 _ADDRESSES = {
     "inference_address": "http://127.0.0.1:8080",
@@ -79,16 +78,16 @@ class Properties:
         return self.replace(**addresses, **dict(zip(_GRPC_PORTS, ports[len(_ADDRESSES) :], strict=True)))
 
     def require_free_ports(self) -> None:
-        """Check that no listener's port is taken.
+        """Check that every listener can be opened.
 
         Raises:
-            ServerError: Names the first setting whose port is in use.
+            ServerError: Names the first setting whose port is in use, not permitted or not this machine's.
         """
         for key in _ADDRESSES:
-            port = urlsplit(self.values[key]).port or 80
-            self._require_free(key, port)
+            url = urlsplit(self.values[key])
+            self._require_free(key, url.hostname or "127.0.0.1", url.port or 80)
         for key in _GRPC_PORTS:
-            self._require_free(key, int(self.values[key]))
+            self._require_free(key, "127.0.0.1", int(self.values[key]))
 
     def write(self, path: Path) -> None:
         """Write a file that TorchServe reads."""
@@ -96,11 +95,16 @@ class Properties:
             file.write(javaproperties.dumps(self.values, timestamp=None).encode("ascii"))
 
     @staticmethod
-    def _require_free(key: str, port: int) -> None:
+    def _require_free(key: str, host: str, port: int) -> None:
         try:
-            socket.create_server(("127.0.0.1", port)).close()
+            socket.create_server((host, port)).close()
         except OSError as error:
-            raise ServerError(
-                f"port {port} ({key} in {FILE}) is in use; stop what uses it ('make stop' if it is"
-                " visionserve) or choose another port"
-            ) from error
+            place = f"port {port} ({key} in config.properties)"
+            if error.errno == errno.EADDRINUSE:
+                raise ServerError(
+                    f"{place} is in use; stop what uses it ('visionserve stop' if it is visionserve) or choose"
+                    " another port"
+                ) from error
+            if error.errno == errno.EACCES:
+                raise ServerError(f"{place} is not permitted to this user; choose one of 1024 or more") from error
+            raise ServerError(f"{place} on {host} cannot be opened: {error.strerror or error}") from error

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 import psutil
 
 from visionserve.server.errors import ServerError
+from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from visionserve.project import Project
     from visionserve.server.launcher import TorchServe
 
-_FILE = ".visionserve/server.json"
 _STOP_TIMEOUT = 30.0  # seconds
 _POLL = 0.05  # seconds
 
@@ -37,7 +36,7 @@ class Running:
         folder: The server's private folder.
         inference: Base URL of the inference address.
         management: Base URL of the management address.
-        models: The served models.
+        archives: The file of each served model.
     """
 
     pid: int
@@ -47,11 +46,11 @@ class Running:
     folder: str
     inference: str
     management: str
-    models: list[str]
+    archives: dict[str, str]
 
 
-def record(root: Path, server: TorchServe) -> None:
-    """Write down that this process runs `server` for the project at `root`."""
+def record(project: Project, server: TorchServe) -> None:
+    """Write down that this process runs `server` for a project."""
     me, java = psutil.Process(), psutil.Process(server.process.pid)
     running = Running(
         pid=me.pid,
@@ -61,25 +60,51 @@ def record(root: Path, server: TorchServe) -> None:
         folder=str(server.folder),
         inference=server.properties.inference,
         management=server.properties.management,
-        models=list(server.archives),
+        archives={name: str(path.resolve()) for name, path in server.archives.items()},
     )
-    path = root / _FILE
+    path = project.run_record
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(asdict(running)), encoding="utf-8")
 
 
-def find(root: Path) -> Running | None:
+def find(project: Project) -> Running | None:
     """The project's running server: its supervising command lives, or the server outlived it."""
     try:
-        running = Running(**json.loads((root / _FILE).read_text(encoding="utf-8")))
+        running = Running(**json.loads(project.run_record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return running if _lives(running.pid, running.started) or _lives(running.java, running.java_started) else None
 
 
-def clear(root: Path) -> None:
+@dataclass(frozen=True)
+class Addresses:
+    """Where a server listens.
+
+    Attributes:
+        inference: Base URL of the inference address.
+        management: Base URL of the management address.
+    """
+
+    inference: str
+    management: str
+
+
+def addresses(project: Project) -> Addresses:
+    """Where the project's server listens: as it was recorded when it started, else as config.properties says.
+
+    Raises:
+        ServerError: No server is recorded, and config.properties cannot be read.
+    """
+    running = find(project)
+    if running is not None:
+        return Addresses(running.inference, running.management)
+    settings = Properties.read(project.config)
+    return Addresses(settings.inference, settings.management)
+
+
+def clear(project: Project) -> None:
     """Forget the project's server."""
-    (root / _FILE).unlink(missing_ok=True)
+    project.run_record.unlink(missing_ok=True)
 
 
 def stop(running: Running) -> None:

@@ -12,46 +12,61 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-FOLDER = "model_store"
+    from visionserve.project import Project
 
 _NEEDED = frozenset({MANIFEST_FILE, CONFIG_FILE, LABELS_FILE, GOLDEN_FILE})
 
 
-def archives(root: Path, names: Sequence[str] | None) -> dict[str, Path]:
-    """The .mar file of each model.
+def deployed(project: Project) -> list[str]:
+    """The models that are served when none is named: those of `models/*.yaml` whose archives are built.
+
+    Where no YAML's archive is there, as on a machine that only serves, every archive of the model store counts.
+
+    Raises:
+        ServerError: There is no archive at all.
+    """
+    built = sorted(path.stem for path in project.store.glob("[!.]*.mar"))
+    described = [name for name in built if project.model(name).is_file()]
+    if not built:
+        raise ServerError(
+            f"no archives in {project.store}; name a weights file or a torchvision model"
+            " ('visionserve serve flowers.pth'), or build those of models/*.yaml with 'visionserve archive'"
+        )
+    return described or built
+
+
+def archives(project: Project, names: Sequence[str]) -> dict[str, Path]:
+    """The .mar file of each model in the project's model store.
 
     Args:
-        root: The project's folder.
-        names: The models; without them, every one of models/*.yaml whose archive is built.
+        project: The project.
+        names: The models; without any, those that are deployed.
 
     Raises:
         ServerError: A named archive does not exist or is damaged, or there is none at all.
     """
-    wanted = names or [
-        path.stem
-        for path in sorted((root / "models").glob("*.yaml"))
-        if (root / FOLDER / f"{path.stem}.mar").is_file()
-    ]
-    if not wanted:
-        raise ServerError(f"no archives in {root / FOLDER}; build them with 'make archive', or try 'make demo'")
-    found = {name: root / FOLDER / f"{name}.mar" for name in wanted}
+    found = {name: project.archive(name) for name in names or deployed(project)}
     for name, path in found.items():
         if not path.is_file():
-            raise ServerError(f"{path} does not exist; build it with 'make archive MODEL={name}'")
-        _require_complete(path, name)
+            raise ServerError(f"{path} does not exist; build it with 'visionserve archive {name}'")
+        require_complete(path)
     return found
 
 
-def _require_complete(path: Path, name: str) -> None:
-    """Check that a file is one of our archives: TorchServe takes anything, and its workers then die in circles."""
+def require_complete(path: Path) -> None:
+    """Check that a file is one of our archives: TorchServe takes anything, and its workers then die in circles.
+
+    Raises:
+        ServerError: It is none, or lacks a part.
+    """
     try:
         with zipfile.ZipFile(path) as mar:
             missing = _NEEDED - set(mar.namelist())
     except (OSError, zipfile.BadZipFile) as error:
-        raise ServerError(
-            f"{path} is no archive ({error}); build it again: 'make archive MODEL={name}'"
-        ) from error
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise ServerError(f"{path} is no archive ({cause}); build it again with 'visionserve archive'") from error
     if missing:
         raise ServerError(
-            f"{path} lacks {', '.join(sorted(missing))}; build it again: 'make archive MODEL={name}'"
+            f"{path} lacks {', '.join(sorted(missing))}, so it is none of visionserve's archives"
+            "; build it with 'visionserve archive'"
         )

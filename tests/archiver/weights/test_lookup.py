@@ -39,11 +39,14 @@ def cache(root: Path) -> Path:
     return root.parent / "home" / "hub" / "checkpoints"
 
 
-def test_explicit_path_comes_first(root: Path) -> None:
+def test_explicit_path_comes_first_as_seen_from_where_the_user_stands(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(root / "weights", V2)
-    mine = put(root, "mine.pth")
+    mine = put(tmp_path, "mine.pth")
+    monkeypatch.chdir(tmp_path)
 
-    assert lookup.find(root, "resnet50", resnet50(), Path("mine.pth")).path == mine
+    assert lookup.find(root, "resnet50", resnet50(), Path("mine.pth")).path.resolve() == mine.resolve()
     with pytest.raises(WeightsError, match=r"other\.pth: no such file"):
         lookup.find(root, "resnet50", resnet50(), Path("other.pth"))
 
@@ -106,7 +109,7 @@ def test_missing_entry_says_how_to_get_it(root: Path) -> None:
         lookup.find(root, "resnet50", resnet50())
 
     message = str(caught.value)
-    assert "make weights MODEL=resnet50" in message
+    assert "visionserve weights resnet50" in message
     assert f"put {V2} into {root / 'weights'} or {cache(root)}" in message
     assert "https://download.pytorch.org/models/resnet50-11ad3fa6.pth" in message
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionserve.archiver.weights import digests, entries
+from visionserve.project import Project
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from visionserve.archiver.spec import HandlerSpec
-
-FOLDER = "weights"
 
 # How a file named after its model may end.
 SUFFIXES = (".pth", ".pt", ".safetensors", ".pth.tar", ".tar", ".bin", ".ckpt")
@@ -43,7 +42,7 @@ class Found:
 def folders(root: Path) -> list[Path]:
     """The folders searched for weights, in order: the project's, then torch hub's cache."""
     torch_home = os.environ.get("TORCH_HOME", "~/.cache/torch")
-    return [root / FOLDER, Path(torch_home).expanduser() / "hub" / "checkpoints"]
+    return [Project(root).weights, Path(torch_home).expanduser() / "hub" / "checkpoints"]
 
 
 def file_name(spec: HandlerSpec) -> str:
@@ -61,7 +60,7 @@ def find(root: Path, name: str, spec: HandlerSpec, explicit: Path | None = None)
         root: The project's folder.
         name: The model's name.
         spec: The model.
-        explicit: A file to take instead of what the spec says.
+        explicit: A file to take instead of what the spec says; relative to where the user stands.
 
     Raises:
         WeightsError: No file is there, or its digest is not the one its name or the spec states.
@@ -97,14 +96,14 @@ def _is_there(path: Path) -> bool:
 def _places(root: Path, name: str, spec: HandlerSpec, explicit: Path | None) -> Iterator[tuple[Path, str]]:
     """Where the weights may be, best first, each with why it comes before the next."""
     if explicit is not None:
-        yield root / explicit, "for it was named"
+        yield explicit, "for it was named"
         return
     project, cache = folders(root)
     if spec.weights is not None:
         wanted = Path(file_name(spec))
         if not entries.names_one(spec):
             yield root / wanted, "for it is the path in the model's YAML"
-        yield project / wanted, f"for {FOLDER}/ comes before torch hub's cache"
+        yield project / wanted, "for weights/ comes before torch hub's cache"
         yield cache / wanted, "from torch hub's cache"
         return
     for suffix in SUFFIXES:

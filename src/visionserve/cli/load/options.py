@@ -17,7 +17,7 @@ Models = Annotated[
     list[str] | None,
     typer.Argument(
         help="The models to ask, each with a weight if they are mixed: resnet50=3 vgg16=1.",
-        show_default="resnet50",
+        show_default="the only one served",
     ),
 ]
 Mix = Annotated[
@@ -33,8 +33,12 @@ Own = Annotated[
 Out = Annotated[Path | None, typer.Option(help="The results' folder.", show_default="reports/MODEL-TIME")]
 Generators = Annotated[int, typer.Option(min=1, help="Processes that share the load.")]
 Seed = Annotated[int, typer.Option(help="Of the schedule and the choice of pictures.")]
-Url = Annotated[str | None, typer.Option(help="The server's inference address.", show_default="config.properties")]
-Management = Annotated[str | None, typer.Option(help="Its management address.", show_default="config.properties")]
+Url = Annotated[
+    str | None, typer.Option(help="The server's inference address.", show_default="the running server's")
+]
+Management = Annotated[
+    str | None, typer.Option(help="Its management address.", show_default="the running server's")
+]
 
 
 def weights(texts: Sequence[str]) -> dict[str, float]:

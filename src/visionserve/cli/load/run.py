@@ -11,6 +11,7 @@ from rich.table import Table
 
 from visionserve.cli.console import Root, errors, output
 from visionserve.cli.load import options, session
+from visionserve.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,11 +83,16 @@ def run(
         in_flight=in_flight,
         generators=generators,
     )
+    project = Project(root)
     sending = session.Sending(
-        options.weights(models or ["resnet50"]), options.weights(mix.split(",")), bad_share, pictures, generators
+        session.models(project, models, url, management),
+        options.weights(mix.split(",")),
+        bad_share,
+        pictures,
+        generators,
     )
-    folder = session.results_folder(root, out, list(sending.models), "run")
-    with session.opened(root, sending, folder, url, management, locust or ()) as opened:
+    folder = session.results_folder(project, out, list(sending.models), "run")
+    with session.opened(project, sending, folder, url, management, locust or ()) as opened:
         if ui:
             output.print(f"Locust's page: http://127.0.0.1:{ui_port} (Ctrl-C ends it)")
             page = ["--web-host", "127.0.0.1", "--web-port", str(ui_port), "--users", str(plan.users or 1)]

@@ -10,6 +10,7 @@ import typer
 from visionserve.cli.console import Root, errors, output
 from visionserve.cli.load import options, session
 from visionserve.cli.load.run import INVALID, NOT_MET
+from visionserve.project import Project
 
 if TYPE_CHECKING:
     from visionserve.load.search import Probe
@@ -51,12 +52,17 @@ def search(
         seed=seed,
         generators=generators,
     )
+    project = Project(root)
     sending = session.Sending(
-        options.weights(models or ["resnet50"]), options.weights(mix.split(",")), bad_share, pictures, generators
+        session.models(project, models, url, management),
+        options.weights(mix.split(",")),
+        bad_share,
+        pictures,
+        generators,
     )
-    folder = session.results_folder(root, out, list(sending.models), "search")
+    folder = session.results_folder(project, out, list(sending.models), "search")
     with (
-        session.opened(root, sending, folder, url, management) as opened,
+        session.opened(project, sending, folder, url, management) as opened,
         output.status(f"searching the highest rate with {task.objective}"),
     ):
         found = task.run(opened, folder, _tell)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.cli.console import output
+from visionserve.cli.load import options
+from visionserve.load.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from visionserve.client import Client
     from visionserve.load.generator import Session
+    from visionserve.project import Project
+    from visionserve.server.state import Running
 
 _READY_TIMEOUT = 300.0  # seconds
 
@@ -38,37 +42,71 @@ class Sending:
     generators: int = 1
 
 
-def results_folder(root: Path, out: Path | None, names: Sequence[str], kind: str) -> Path:
+def results_folder(project: Project, out: Path | None, names: Sequence[str], kind: str) -> Path:
     """The folder that was asked for, else a new one named after what is measured and when."""
-    return out or root / "reports" / f"{kind}-{'+'.join(names)}-{datetime.now():%Y%m%d-%H%M%S}"
+    return out or project.reports / f"{kind}-{'+'.join(names)}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def models(
+    project: Project, named: Sequence[str] | None, url: str | None, management: str | None
+) -> dict[str, float]:
+    """The weight of each model to ask: those that are named, else the only one that is or could be served.
+
+    Raises:
+        LoadError: None is named, and not exactly one is there.
+    """
+    from visionserve.client import Client, Unreachable
+    from visionserve.server import state, store
+
+    if named:
+        return options.weights(named)
+    found = state.addresses(project)
+    with Client(url or found.inference, management or found.management) as client:
+        try:
+            return {client.only_model(): 1.0}
+        except Unreachable:
+            if url is not None:
+                raise
+    archives = store.deployed(project)
+    if len(archives) > 1:
+        raise LoadError(
+            f"no server runs, and {len(archives)} archives are there ({', '.join(archives)}); name one"
+        )
+    return {archives[0]: 1.0}
 
 
 @contextmanager
 def opened(
-    root: Path, sending: Sending, folder: Path, url: str | None, management: str | None, extra: Sequence[str] = ()
+    project: Project,
+    sending: Sending,
+    folder: Path,
+    url: str | None,
+    management: str | None,
+    extra: Sequence[str] = (),
 ) -> Iterator[Session]:
     """A session with the server that runs, else with one started for as long as the context lasts.
 
     Args:
-        root: The project's folder.
+        project: The project.
         sending: What is sent.
         folder: The results' folder, where the corpus goes.
-        url: The inference address, instead of the one in config.properties.
+        url: The inference address, instead of the running server's.
         management: The management address, likewise.
         extra: Further arguments for Locust.
     """
     from visionserve.client import Client
-    from visionserve.server import store
+    from visionserve.server import state
 
-    archives = store.archives(root, list(sending.models))
+    running = None if url else state.find(project)
+    archives = _archives(project, running, list(sending.models))
     with ExitStack() as stack:
-        addresses = _server(root, archives, url, management, stack)
+        addresses = _server(project, archives, url, management, stack)
         with Client(*addresses) as client:
-            yield prepare(root, archives, client, sending, folder, extra)
+            yield prepare(project, archives, client, sending, folder, extra)
 
 
 def prepare(
-    root: Path,
+    project: Project,
     archives: Mapping[str, Path],
     client: Client,
     sending: Sending,
@@ -84,26 +122,37 @@ def prepare(
     sent = corpus.build(archives, sending.models, ask, sending.mix, sending.bad_share, sending.own)
     sent.write(folder / generator.CORPUS)
     session = generator.Session(
-        locustfile=root / generator.LOCUSTFILE,
+        locustfile=project.locustfile,
         host=client.inference,
         corpus=sent,
         corpus_folder=folder / generator.CORPUS,
-        facts=generator.facts(client, archives, root),
+        facts=generator.facts(client, archives, project.root),
         extra=extra,
     )
     with output.status("measuring what the generator itself can send"):
-        limit = ceiling.known(root, session, sending.generators)
+        limit = ceiling.known(project, session, sending.generators)
     return replace(session, facts={**session.facts, "ceiling": limit})
 
 
+def _archives(project: Project, running: Running | None, names: Sequence[str]) -> dict[str, Path]:
+    """The file of each model, which holds its known answers: what the running server serves, else the store's."""
+    from visionserve.server import store
+
+    served = {name: Path(path) for name, path in (running.archives if running else {}).items()}
+    if served and not set(names) <= set(served):
+        unknown = ", ".join(sorted(set(names) - set(served)))
+        raise LoadError(f"{unknown} is not served; the running server has {', '.join(served)}")
+    return {name: served[name] for name in names} if served else store.archives(project, names)
+
+
 def _server(
-    root: Path, archives: Mapping[str, Path], url: str | None, management: str | None, stack: ExitStack
+    project: Project, archives: Mapping[str, Path], url: str | None, management: str | None, stack: ExitStack
 ) -> tuple[str, str]:
     from visionserve.client import Client, Unreachable
-    from visionserve.server import health, launcher, properties
+    from visionserve.server import health, launcher, properties, state
 
-    settings = properties.Properties.read(root / properties.FILE)
-    addresses = (url or settings.inference, management or settings.management)
+    found = state.addresses(project)
+    addresses = (url or found.inference, management or found.management)
     with Client(*addresses) as client:
         try:
             for name in archives:
@@ -113,8 +162,8 @@ def _server(
                 raise
         else:
             return addresses
-    settings = settings.on_free_ports()
-    server = stack.enter_context(launcher.TorchServe(archives, settings, root / "logs" / "loadtest"))
+    settings = properties.Properties.read(project.config).on_free_ports()
+    server = stack.enter_context(launcher.TorchServe(archives, settings, project.logs / "loadtest"))
     with output.status("no server runs; TorchServe is starting for this test"):
         for name, seconds in health.wait_until_ready(server, _READY_TIMEOUT):
             output.print(f"no server was running; started one for {name} in {seconds:.1f} s")

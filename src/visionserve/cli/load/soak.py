@@ -11,6 +11,7 @@ from rich.table import Table
 from visionserve.cli.console import Root, errors, output
 from visionserve.cli.load import options, session
 from visionserve.cli.load.run import NOT_MET, tell
+from visionserve.project import Project
 
 _READINGS = 600
 
@@ -41,12 +42,13 @@ def soak(
     from visionserve.load import soak as judge
     from visionserve.load import thresholds
 
+    project = Project(root)
     sending = session.Sending(
-        options.weights(models or ["resnet50"]), options.weights(mix.split(",")), bad_share, pictures
+        session.models(project, models, url, management), options.weights(mix.split(",")), bad_share, pictures
     )
-    folder = session.results_folder(root, out, list(sending.models), "soak")
+    folder = session.results_folder(project, out, list(sending.models), "soak")
     seconds = plans.seconds(duration)
-    with session.opened(root, sending, folder, url, management) as opened:
+    with session.opened(project, sending, folder, url, management) as opened:
         if not rate:
             first = opened.run(plans.Plan(users=8, warm_up=3, duration=10), folder / "closed-loop")
             rate = first.judge().throughput.value / 2

@@ -23,6 +23,7 @@ from rich.progress import (
 from visionserve.cli.console import Root, errors, output
 from visionserve.cli.load import options, session
 from visionserve.load.errors import LoadError
+from visionserve.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,9 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def sweep(
-    model: Annotated[str, typer.Argument(help="The model.")] = "resnet50",
+    model: Annotated[
+        str | None, typer.Argument(help="The model.", show_default="the only one served or built")
+    ] = None,
     users: Annotated[str, typer.Option(help="Closed loop: numbers of clients, 1,2,4,8.")] = "",
     rates: Annotated[str, typer.Option("--rates", help="Open loop: requests per second, 10,20,40.")] = "",
     setting: Annotated[
@@ -74,16 +77,18 @@ def sweep(
     loads = [replace(usual, users=int(count)) for count in (options.numbers(users) if users else [])]
     loads += [replace(usual, users=0, rate=rate) for rate in (options.numbers(rates) if rates else [])]
     points = sweeps.points(settings, loads or [usual])
-    folder = session.results_folder(root, out, [model], "sweep")
-    sending = session.Sending({model: 1.0}, options.weights(mix.split(",")), 0.0, pictures)
+    project = Project(root)
+    (name,) = session.models(project, [model] if model else None, url, management)
+    folder = session.results_folder(project, out, [name], "sweep")
+    sending = session.Sending({name: 1.0}, options.weights(mix.split(",")), 0.0, pictures)
 
     @contextmanager
     def serve(values: Mapping[str, Any]) -> Iterator[Session]:
         if not values:
-            with session.opened(root, sending, folder, url, management) as opened:
+            with session.opened(project, sending, folder, url, management) as opened:
                 yield opened
             return
-        with _served(root, model, values, sending, folder) as opened:
+        with _served(project, name, values, sending, folder) as opened:
             yield opened
 
     with Progress(
@@ -120,15 +125,15 @@ def sweep(
 
 @contextmanager
 def _served(
-    root: Path, model: str, values: Mapping[str, Any], sending: session.Sending, folder: Path
+    project: Project, model: str, values: Mapping[str, Any], sending: session.Sending, folder: Path
 ) -> Iterator[Session]:
     """A server of the model with other settings: its archive is built aside, proven, served and made ready."""
-    from visionserve.archiver import builder, catalog, contents
+    from visionserve.archiver import builder, catalog
     from visionserve.archiver.spec import ModelSpec
     from visionserve.client import Client
     from visionserve.server import health, launcher, properties
 
-    source = catalog.find(root, model)
+    source = catalog.find(project.root, model)
     document = yaml.safe_load(source.read_text(encoding="utf-8"))
     for key, value in values.items():
         _set(document, key, value)
@@ -137,16 +142,16 @@ def _served(
     )
     with tempfile.TemporaryDirectory(prefix="visionserve-sweep-") as aside:
         scratch = Path(aside)
-        for name in (contents.HANDLER.parent.name, "weights", "models"):
-            (scratch / name).symlink_to((root / name).resolve())
+        for name in ("handlers", "weights", "models"):
+            (scratch / name).symlink_to((project.root / name).resolve())
         built = builder.build(scratch, spec, source)
-        settings = properties.Properties.read(root / properties.FILE).on_free_ports()
+        settings = properties.Properties.read(project.config).on_free_ports()
         archives = {model: built.archive.path}
         with launcher.TorchServe(archives, settings, scratch / "logs") as server:
             for _ in health.wait_until_ready(server, _READY_TIMEOUT):
                 pass
             with Client(settings.inference, settings.management) as client:
-                yield session.prepare(root, archives, client, sending, folder)
+                yield session.prepare(project, archives, client, sending, folder)
 
 
 def _axis(text: str) -> tuple[str, list[Any]]:

@@ -1,0 +1,60 @@
+"""Starting a model's YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visionserve.cli import stated as options
+from visionserve.cli.console import Root, TrustPickle, errors, output
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("init")(init)
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="A weights file of any form.", show_default=False)],
+    labels: options.Labels = None,
+    architecture: options.Architecture = None,
+    name: options.Name = None,
+    resize: options.Resize = None,
+    crop: options.Crop = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    key: options.Key = None,
+    trust_pickle: TrustPickle = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a YAML that is there.")] = False,
+    root: Root = Path(),
+) -> None:
+    """Write models/NAME.yaml with all that a weights file tells, commented, for when there is more to say."""
+    from visionserve.archiver import assumptions, draft
+    from visionserve.project import Project
+
+    project = Project(root)
+    said = options.read(
+        name=name,
+        architecture=architecture,
+        key=key,
+        labels=labels,
+        resize=resize,
+        crop=crop,
+        mean=mean,
+        std=std,
+        trust_pickle=trust_pickle,
+    )
+    with errors.status(f"reading {file}"):
+        assumed = assumptions.assume(project, file, said)
+    options.show(assumed)
+    for path in draft.write(project, assumed, labels, force=force):
+        output.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
+    trusted = " --trust-pickle" if trust_pickle else ""
+    output.print(
+        f"next: visionserve archive {assumed.spec.name}{trusted} && visionserve serve {assumed.spec.name}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )

@@ -1,0 +1,39 @@
+"""What the server does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from visionserve.cli.console import Root, output
+
+_NOT_RUNNING = 3  # what init scripts' `status` exits with when the service is not running
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command("status")(status)
+
+
+def status(root: Root = Path()) -> None:
+    """Say whether the server runs, and which models are ready; exit code 3 when it does not run."""
+    from visionserve.client import Client
+    from visionserve.project import Project
+    from visionserve.server import state
+
+    running = state.find(Project(root))
+    if running is None:
+        output.print("not running")
+        raise typer.Exit(_NOT_RUNNING)
+    table = Table("model", "workers ready", "batch size", "queue")
+    with Client(running.inference, running.management) as client:
+        for name in client.models():
+            model = client.describe(name)
+            ready, wanted = client.workers_ready(name)
+            queue = model["jobQueueStatus"]
+            waiting, free = queue["pendingRequests"], queue["remainingCapacity"]
+            table.add_row(name, f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}")
+    output.print(f"running (process {running.pid}) at {running.inference}")
+    output.print(table)
