@@ -34,7 +34,7 @@ def fetch(
     for want, size in downloads:
         output.print(f"to fetch: {want.name}, {size:.0f} MB", highlight=False)
     for want in wanted:
-        path = acquisition.acquire(Project(root), want, tell=_tell)
+        path = acquisition.acquire(Project(root), want, anew=True, tell=_tell)
         sha256 = digests.verify(path, want.spec.sha256)
         output.print(f"{path}: SHA-256 {sha256}", soft_wrap=True, highlight=False)
 

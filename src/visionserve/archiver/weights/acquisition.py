@@ -51,20 +51,23 @@ class Wanted:
         return _size(entries.of(self.spec))
 
 
-def acquire(project: Project, wanted: Wanted, *, offline: bool = False, tell: Callable[[str], None]) -> Path:
+def acquire(
+    project: Project, wanted: Wanted, *, offline: bool = False, anew: bool = False, tell: Callable[[str], None]
+) -> Path:
     """Find a model's weights, and get them where that is possible.
 
     Args:
         project: The project, into whose `weights/` they are put.
         wanted: The model.
         offline: Download nothing.
+        anew: Make a demo model's weights even if they are here, for what makes them may have changed.
         tell: Called with a sentence before anything long.
 
     Raises:
         WeightsError: They are not here, and cannot or may not be got.
     """
     name, spec = wanted.name, wanted.spec
-    if lookup.are_here(project.root, name, spec):
+    if lookup.are_here(project.root, name, spec) and not (anew and wanted.is_demo):
         return lookup.find(project.root, name, spec).path
     if wanted.is_demo:
         target = project.root / lookup.file_name(spec)
