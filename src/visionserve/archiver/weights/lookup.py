@@ -121,6 +121,6 @@ def _how_to_get(root: Path, name: str, spec: HandlerSpec, explicit: Path | None)
         wanted = spec.weights or f"{name}.pth"
         return f"no weights for {name}: put {wanted} into {places}"
     return (
-        f"no weights for {name}: run 'make weights MODEL={name}', or put {file_name(spec)} into {places}"
+        f"no weights for {name}: run 'visionserve weights {name}', or put {file_name(spec)} into {places}"
         f" (from {entries.of(spec).url})"
     )
