@@ -82,14 +82,14 @@ def serve(
 
 
 def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bool) -> Mapping[str, Path]:
-    from visionserve.archiver import targets as preparing
+    from visionserve.archiver import resolution
     from visionserve.server import store
 
     def step(sentence: str) -> None:
         errors.print(escape(sentence), highlight=False, soft_wrap=True)
 
-    progress = preparing.Progress(step, errors.status, options.show, show)
-    ready = preparing.prepare(project, targets, said, progress, offline=offline)
+    progress = resolution.Progress(step, errors.status, options.show, show)
+    ready = resolution.prepare(project, targets, said, progress, offline=offline)
     for target in ready:
         store.require_complete(target.archive)
     return {target.name: target.archive for target in ready}

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torchvision
 
-from visionserve.archiver import targets
+from visionserve.archiver import resolution
 from visionserve.archiver.assumptions import Stated
 from visionserve.archiver.weights import download
 from visionserve.project import Project
@@ -29,15 +29,17 @@ class Told:
         self.assumed: list[Assumed] = []
         self.built: list[Built] = []
 
-    def progress(self) -> targets.Progress:
-        return targets.Progress(self.steps.append, contextlib.nullcontext, self.assumed.append, self.built.append)
+    def progress(self) -> resolution.Progress:
+        return resolution.Progress(
+            self.steps.append, contextlib.nullcontext, self.assumed.append, self.built.append
+        )
 
 
 def prepare(
     root: Path, *names: object, stated: Stated | None = None, offline: bool = True
 ) -> tuple[list[str], Told]:
     told = Told()
-    found = targets.prepare(
+    found = resolution.prepare(
         Project(root), [str(name) for name in names], stated or Stated(), told.progress(), offline=offline
     )
     assert all(target.archive.is_file() for target in found)
@@ -106,7 +108,7 @@ def test_torchvisions_weights_are_fetched_and_the_size_said(
     monkeypatch.setattr(download, "download", fetch)
     told = Told()
     with pytest.raises(WeightsError, match="no network in tests"):
-        targets.prepare(Project(tmp_path), ["mobilenet_v3_small"], Stated(), told.progress())
+        resolution.prepare(Project(tmp_path), ["mobilenet_v3_small"], Stated(), told.progress())
     ((url, destination),) = asked
     assert destination == tmp_path / "weights" / Path(url).name
     assert told.steps == [f"fetching MobileNet_V3_Small_Weights.IMAGENET1K_V1, 10 MB, from {url}"]
