@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support import quick
+from tests.support.exchanges import GOOD, Answers, Sent
 from tests.support.worker import Worker
 
 if TYPE_CHECKING:
@@ -21,3 +22,9 @@ def worker(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Worker:
 def offline(worker: Worker, project: Path) -> quick.Offline:
     """The same network without us."""
     return quick.Offline(project)
+
+
+@pytest.fixture(scope="session")
+def alone(worker: Worker) -> Answers:
+    """What each good picture is answered by itself."""
+    return Answers((data, worker.ask([Sent.body(data)])[0].body) for data in GOOD)

@@ -75,6 +75,18 @@ class Worker:
         return got
 
 
+# What no message to a client may hold: where our files are, or what an exception said.
+LEAKS = (".py", "/srv", "/tmp", "Traceback", "secret")
+
+
+def error_of(got: Got) -> tuple[int, str]:
+    document = got.document
+    assert set(document) == {"code", "type", "message"}
+    assert document["code"] == got.status
+    assert not any(leak in document["message"] for leak in LEAKS)
+    return got.status, document["type"]
+
+
 @contextmanager
 def decoding(requests_decoded: bool) -> Iterator[None]:
     """TorchServe's setting `decode_input_request`, as its workers see it."""

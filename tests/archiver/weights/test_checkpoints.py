@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
-import tempfile
-import types
 import zipfile
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import safetensors.torch
 import torch
 import torchvision
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.archiver.conftest import Form, save_scripted
 from torch import nn
 
-from visionserve.archiver.errors import UntrustedPickle
 from visionserve.archiver.spec import HandlerSpec
 from visionserve.archiver.weights import checkpoints, lookup
 from visionserve.runtime.errors import WeightsError
@@ -42,16 +34,6 @@ def saved(net: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "weights.pth"
     torch.save(net.state_dict(), path)
     return path
-
-
-class CreatesFile:
-    """Unpickled, it creates a file: what a hostile checkpoint would do with any command."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return os.mkdir, (str(self.path),)
 
 
 def test_every_form_gives_the_same_tensors(form: Form, net: nn.Module, tmp_path: Path) -> None:
@@ -205,159 +187,6 @@ def test_unreadable_permissions(saved: Path) -> None:
     finally:
         os.seteuid(user)
         saved.parent.chmod(0o755)
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-def test_whole_model_is_refused_with_its_classes_and_two_ways_on(
-    legacy: bool, net: nn.Module, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.pth"
-    torch.save(net, path, _use_new_zipfile_serialization=not legacy)
-
-    with pytest.raises(UntrustedPickle) as caught:
-        checkpoints.read(path)
-
-    message = str(caught.value)
-    assert "torchvision.models.shufflenetv2.ShuffleNetV2" in message
-    assert "torch.save(model.state_dict(), FILE)" in message
-    assert "--trust-pickle" in message
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize("how", ["zip", "legacy", "pickle", "inside a checkpoint"])
-def test_code_in_a_file_never_runs(how: str, tmp_path: Path) -> None:
-    path, trace = tmp_path / "model.pth", tmp_path / "trace"
-    hostile: Any = CreatesFile(trace)
-    if how == "pickle":
-        path.write_bytes(pickle.dumps(hostile))
-    elif how == "inside a checkpoint":
-        torch.save({"state_dict": {"weight": torch.ones(2)}, "args": hostile}, path)
-    else:
-        torch.save(hostile, path, _use_new_zipfile_serialization=how == "zip")
-
-    with pytest.raises(UntrustedPickle, match=r"wants (posix|nt)\.mkdir"):
-        checkpoints.read(path)
-
-    assert not trace.exists()
-
-
-def test_trust_runs_the_code_elsewhere_and_keeps_only_tensors(tmp_path: Path) -> None:
-    path, trace = tmp_path / "model.pth", tmp_path / "trace"
-    torch.save({"state_dict": {"weight": torch.ones(2)}, "epoch": 4, "args": CreatesFile(trace)}, path)
-
-    checkpoint = checkpoints.read(path, trust_pickle=True)
-
-    assert trace.is_dir()  # the test's own proof that there was code to run
-    assert checkpoint.trusted
-    assert checkpoint.facts == {"epoch": 4}
-    assert list(checkpoint.state_dict) == ["weight"]
-
-
-def test_trust_names_a_class_that_cannot_be_imported(tmp_path: Path) -> None:
-    path = tmp_path / "model.pth"
-    notebook = types.ModuleType("lost_notebook")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "lost_notebook", notebook)
-        exec("class Net: pass", vars(notebook))  # a class whose module is gone when the file is read
-        torch.save({"net": notebook.Net()}, path)
-
-    with pytest.raises(UntrustedPickle, match=r"it wants lost_notebook\.Net\."):
-        checkpoints.read(path)
-    with pytest.raises(WeightsError, match=r"unpickling failed: .*No module named 'lost_notebook'"):
-        checkpoints.read(path, trust_pickle=True)
-
-
-def test_trust_without_a_temporary_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.pth"
-    torch.save({"weight": torch.ones(2), "args": CreatesFile(tmp_path / "trace")}, path)
-    monkeypatch.setattr(tempfile, "tempdir", str(path))  # a file in place of the folder
-
-    with pytest.raises(WeightsError, match=r"model\.pth: unpickling failed: .*Not a directory"):
-        checkpoints.read(path, trust_pickle=True)
-
-
-def test_torchscript_code_never_runs(tmp_path: Path) -> None:
-    """`torch.jit.load` runs `__setstate__`, and TorchScript can create files; the reader must not."""
-    trace = tmp_path / "trace"
-    path = tmp_path / "module.pt"
-    source = tmp_path / "hostile.py"
-    source.write_text(
-        "import torch\n"
-        "class Hostile(torch.nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        self.weight = torch.nn.Parameter(torch.ones(2))\n"
-        "    @torch.jit.export\n"
-        "    def __getstate__(self):\n"
-        "        return (self.weight, self.training)\n"
-        "    @torch.jit.export\n"
-        "    def __setstate__(self, state: tuple[torch.Tensor, bool]):\n"
-        f"        self.weight = state[0] + torch.from_file({str(trace)!r}, True, 2)\n"
-        "        self.training = state[1]\n"
-        "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
-        "        return x * self.weight\n"
-        f"torch.jit.script(Hostile()).save({str(path)!r})\n"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", str(source)], check=True)
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", f"import torch; torch.jit.load({str(path)!r})"], check=True
-    )
-    assert trace.exists()  # loading it the usual way does run the code
-    trace.unlink()
-
-    with pytest.raises(WeightsError, match="packs its own state"):
-        checkpoints.read(path)
-
-    assert not trace.exists()
-
-
-DAMAGED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def valid_files(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """One small file of each format, its tensors small so that damage hits its structure."""
-    folder = tmp_path_factory.mktemp("valid")
-    net = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 2, 1), norm=nn.BatchNorm2d(2)))
-    torch.save(net.state_dict(), folder / "a")
-    torch.save({"epoch": 3, "state_dict": net.state_dict()}, folder / "b", _use_new_zipfile_serialization=False)
-    torch.save(net, folder / "c")
-    safetensors.torch.save_file(net.state_dict(), folder / "d")
-    save_scripted(net, folder / "e")
-    return [path.read_bytes() for path in sorted(folder.iterdir())]
-
-
-@DAMAGED
-@given(data=st.data())
-def test_damage_is_read_or_refused_never_worse(
-    data: st.DataObject, valid_files: list[bytes], tmp_path: Path
-) -> None:
-    whole = data.draw(st.sampled_from(valid_files))
-    damaged = bytearray(whole[: data.draw(st.integers(0, len(whole)))] if data.draw(st.booleans()) else whole)
-    for _ in range(data.draw(st.integers(0, 8)) if damaged else 0):
-        damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    path = tmp_path / "weights.pth"
-    path.write_bytes(damaged)
-
-    try:
-        checkpoint = checkpoints.read(path)
-    except WeightsError as error:
-        assert "\n" not in str(error)
-        assert str(error).isprintable()
-    else:
-        assert sum(tensor.numel() for tensor in checkpoint.state_dict.values()) <= len(whole)
-
-
-@DAMAGED
-@given(junk=st.binary(max_size=400))
-def test_any_bytes_behind_a_magic_number_are_refused(
-    junk: bytes, valid_files: list[bytes], tmp_path: Path
-) -> None:
-    path = tmp_path / "weights.pth"
-    for whole in valid_files:
-        path.write_bytes(whole[:16] + junk)
-        with pytest.raises(WeightsError):
-            checkpoints.read(path)
 
 
 PEAK = """
