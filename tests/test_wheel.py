@@ -160,6 +160,7 @@ def _input(picture: bytes) -> torch.Tensor:
     return prepared
 
 
+@pytest.mark.slow
 def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
     net = fine_tuned(user.folder / "trees.pth")
     (user.folder / "trees.txt").write_text("\n".join(LABELS))

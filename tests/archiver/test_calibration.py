@@ -79,6 +79,7 @@ def test_the_archive_serves_int8_and_says_how_far_it_is_from_fp32(built: Built, 
     assert (tmp_path / "openvino-int8.bin").stat().st_size < (tmp_path / "quick.pth").stat().st_size / 3
 
 
+@pytest.mark.slow
 def test_the_same_pictures_give_the_same_bytes(built: Built, project: Path) -> None:
     again = quick.build(project, "quick-int8", engine="auto", precision="int8", more=LOOSE)
     assert again.archive == built.archive

@@ -58,6 +58,7 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-cache"))
 
 
+@pytest.mark.slow
 def test_an_archive_is_built_again_when_and_only_when_something_changed(tmp_path: Path) -> None:
     birds = save(tmp_path / "birds.pth")
     names, told = prepare(tmp_path, birds)

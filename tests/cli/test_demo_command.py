@@ -52,6 +52,7 @@ def installed() -> None:
         pytest.importorskip(package, reason="'pip install --group demo' brings it")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_photographs_are_right_and_a_wrong_picture_is_exit_code_1(tmp_path: Path) -> None:
     root = quick.project(tmp_path)
@@ -77,7 +78,8 @@ def test_photographs_are_right_and_a_wrong_picture_is_exit_code_1(tmp_path: Path
 def test_a_model_whose_weights_are_not_made_here_is_refused(project: Path) -> None:
     done = run("resnet50", cwd=project)
     assert done.returncode == 1
-    assert done.stderr == "error: resnet50 is no demo model; there are demo-resnet50, demo-vgg16\n"
+    assert done.stderr.startswith("error: resnet50 is no demo model; there are demo-")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.slow

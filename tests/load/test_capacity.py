@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OBJECTIVE = thresholds.objective("p99<400ms")
 
 
+@pytest.mark.slow
 def test_a_search_is_made_with_traffic_and_read_back_as_it_was(fake_session: SessionMaker, tmp_path: Path) -> None:
     task = Search(OBJECTIVE, probe=2, confirm=4, warm_up=0.3, precision=0.5, curve=(0.5,))
     told: list[Probe] = []
@@ -41,6 +42,7 @@ def test_a_search_is_made_with_traffic_and_read_back_as_it_was(fake_session: Ses
     assert OBJECTIVE.holds(confirmed.judge(), confirmed.samples)
 
 
+@pytest.mark.slow
 def test_a_wrong_server_holds_no_rate(tmp_path: Path) -> None:
     with serving(tmp_path, service=0.01, wrong_every=20) as session:
         run = session.run(Search(OBJECTIVE, probe=3).plan(40, confirming=False), tmp_path / "run")
@@ -65,6 +67,7 @@ def test_a_late_generator_is_no_answer_unless_the_server_is_slow_even_so(
             task.judge(run, confirming=False)
 
 
+@pytest.mark.slow
 def test_the_generators_own_ceiling_is_measured_once_and_stored(
     fake_session: SessionMaker, tmp_path: Path
 ) -> None:

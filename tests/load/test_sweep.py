@@ -28,6 +28,7 @@ def test_neighbours_share_a_server() -> None:
     assert points[1].name == "batchSize 1, minWorkers 1, 3 users, closed loop"
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_and_a_failed_point_is_told(tmp_path: Path) -> None:
     points = sweep.points({"service": [0.005, 0.01]}, PLANS)
     served: list[float] = []

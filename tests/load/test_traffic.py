@@ -43,6 +43,7 @@ def stalling(tmp_path_factory: pytest.TempPathFactory) -> dict[str, runs.Run]:
     return found
 
 
+@pytest.mark.slow
 def test_the_open_loop_shows_a_stall_as_queueing_theory_says(stalling: dict[str, runs.Run]) -> None:
     samples = stalling["open"].samples
     due = (samples["scheduled"] - samples["sent"][0]) / 1e9
@@ -56,6 +57,7 @@ def test_the_open_loop_shows_a_stall_as_queueing_theory_says(stalling: dict[str,
     assert p99 == pytest.approx(statistics.percentile(theory, 99), rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_closed_loop_hides_the_same_stall(stalling: dict[str, runs.Run]) -> None:
     judged = stalling["closed"].judge()
     # One client meets the stall in one request of hundreds: p99 does not show it, only the longest does.
@@ -63,11 +65,13 @@ def test_the_closed_loop_hides_the_same_stall(stalling: dict[str, runs.Run]) -> 
     assert judged.largest > 1900
 
 
+@pytest.mark.slow
 def test_a_run_through_a_stall_is_not_steady(stalling: dict[str, runs.Run]) -> None:
     run = stalling["open"]
     assert "unsteady" in [objection.rule for objection in run.objections(run.judge())]
 
 
+@pytest.mark.slow
 def test_stage_times_add_up_to_the_latency(stalling: dict[str, runs.Run]) -> None:
     judged = stalling["open"].judge(bound=200)
     assert judged.stages["inference"] == pytest.approx(1000 * SERVICE)
@@ -78,6 +82,7 @@ def test_stage_times_add_up_to_the_latency(stalling: dict[str, runs.Run]) -> Non
     assert judged.goodput.value < 0.9 * judged.throughput.value
 
 
+@pytest.mark.slow
 def test_the_same_seed_sends_the_same_requests(fake_session: SessionMaker, tmp_path: Path) -> None:
     session = fake_session(service=0.001)
     plan = Plan(rate=50, warm_up=0, duration=3, seed=11)
@@ -89,6 +94,7 @@ def test_the_same_seed_sends_the_same_requests(fake_session: SessionMaker, tmp_p
     assert (sent[0][1] == sent[1][1]).all()
 
 
+@pytest.mark.slow
 def test_processes_share_the_rate_and_lose_no_record(fake_session: SessionMaker, tmp_path: Path) -> None:
     run = fake_session(service=0.001).run(
         Plan(rate=60, arrivals="constant", warm_up=1, duration=5, generators=2), tmp_path / "run"

@@ -70,12 +70,10 @@ def server(
     project: Path,
     demo_archives: dict[str, Built],
     batching_archive: Path,
-    checkpoint_archives: dict[str, Path],
 ) -> Iterator[TorchServe]:
     """TorchServe with every small model, the quick one too, each proven ready: the one server of the fast tier."""
     archives = {name: built.archive.path for name, built in demo_archives.items()}
     archives[BATCHING_MODEL] = batching_archive
-    archives |= {path.stem: path for path in checkpoint_archives.values()}
     archives["quick"] = quick.build(project, "quick").archive.path
     properties = Properties.read(project / "config.properties").on_free_ports()
     with TorchServe(archives, properties, project / "logs") as running:
@@ -91,9 +89,12 @@ def client(server: TorchServe) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def large_client(project: Path, large_archives: dict[str, Built]) -> Iterator[Client]:
-    """A client of a TorchServe of its own with ResNet-50 and VGG-16, for the slow tier."""
+def large_client(
+    project: Path, large_archives: dict[str, Built], checkpoint_archives: dict[str, Path]
+) -> Iterator[Client]:
+    """A client of a TorchServe of its own with ResNet-50, VGG-16 and checkpoints, for the slow tier."""
     archives = {name: built.archive.path for name, built in large_archives.items()}
+    archives |= {path.stem: path for path in checkpoint_archives.values()}
     properties = Properties.read(project / "config.properties").on_free_ports()
     with TorchServe(archives, properties, project / "logs-large") as running:
         for _ in health.wait_until_ready(running, timeout=240):

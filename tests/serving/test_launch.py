@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from visionserve.server.launcher import TorchServe
 
 
-def test_a_users_flags_come_after_ours_and_so_win(quick_server: TorchServe) -> None:
-    command = psutil.Process(quick_server.process.pid).cmdline()
+def test_a_users_flags_come_after_ours_and_so_win(server: TorchServe) -> None:
+    command = psutil.Process(server.process.pid).cmdline()
     assert set(java.flags(java.find())) <= set(command)
     last = max((command.index(flag) for flag in java.flags(java.find())), default=0)
-    assert quick_server.properties.vmargs
-    assert last < min(command.index(flag) for flag in quick_server.properties.vmargs)
+    assert server.properties.vmargs
+    assert last < min(command.index(flag) for flag in server.properties.vmargs)

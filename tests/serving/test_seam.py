@@ -48,11 +48,11 @@ def litserve(unpacked: Path, port: int) -> list[str]:
 
 @pytest.fixture(params=[(asgi, as_body), (litserve, as_json)], ids=["asgi", "litserve"])
 def ask(
-    request: pytest.FixtureRequest, quick_server: TorchServe, tmp_path: Path
+    request: pytest.FixtureRequest, server: TorchServe, tmp_path: Path
 ) -> Iterator[Callable[[bytes], requests.Response]]:
     """A server around the worker that has the archive TorchServe serves; ask it for a picture."""
     arguments, body = request.param
-    with zipfile.ZipFile(quick_server.archives["quick"]) as mar:
+    with zipfile.ZipFile(server.archives["quick"]) as mar:
         mar.extractall(tmp_path / "unpacked")
     port = process.free_port()
     module, *rest = arguments(tmp_path / "unpacked", port)

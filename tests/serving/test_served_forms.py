@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from visionserve.client import Client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", CHECKPOINT_FORMS)
 def test_a_checkpoint_is_served_as_its_plain_state_dict_is(
-    form: str, client: Client, checkpoint_archives: dict[str, Path]
+    form: str, client: Client, large_client: Client, checkpoint_archives: dict[str, Path]
 ) -> None:
     model = checkpoint_archives[form].stem
     for colour, data in demo.held_out(per_class=1):
-        answer = client.predict(model, data)
+        answer = large_client.predict(model, data)
         plain = client.predict("demo-resnet18", data)
         assert next(iter(answer)) == colour
         assert {label: answer[label] for label in plain} == pytest.approx(plain, abs=1e-4)

@@ -201,6 +201,7 @@ print(values, int(peak) * 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("legacy", [False, True])
 def test_reading_vgg16_peaks_below_1_3_gb(legacy: bool, tmp_path: Path) -> None:

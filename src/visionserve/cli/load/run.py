@@ -84,9 +84,10 @@ def run(
         generators=generators,
     )
     project = Project(root)
+    kinds = options.weights(mix.split(","))
     sending = session.Sending(
         session.models(project, models, url, management),
-        options.weights(mix.split(",")),
+        kinds,
         bad_share,
         pictures,
         generators,

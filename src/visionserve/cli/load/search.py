@@ -53,9 +53,10 @@ def search(
         generators=generators,
     )
     project = Project(root)
+    kinds = options.weights(mix.split(","))
     sending = session.Sending(
         session.models(project, models, url, management),
-        options.weights(mix.split(",")),
+        kinds,
         bad_share,
         pictures,
         generators,

@@ -43,9 +43,8 @@ def soak(
     from visionserve.load import thresholds
 
     project = Project(root)
-    sending = session.Sending(
-        session.models(project, models, url, management), options.weights(mix.split(",")), bad_share, pictures
-    )
+    kinds = options.weights(mix.split(","))
+    sending = session.Sending(session.models(project, models, url, management), kinds, bad_share, pictures)
     folder = session.results_folder(project, out, list(sending.models), "soak")
     seconds = plans.seconds(duration)
     with session.opened(project, sending, folder, url, management) as opened:
