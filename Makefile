@@ -71,7 +71,7 @@ demo: $(VENV)/.demo ## see it work: two networks, archives, server, answers
 test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser included: minutes
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/.browser ## the same and the long tests: a quarter of an hour
+test-all: $(VENV)/.browser $(VENV)/.benchmark ## the same and the long tests: a quarter of an hour
 	$(BIN)/python -m pytest -m "not manual"
 
 test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16

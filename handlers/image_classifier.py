@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class ImageClassifier:
-    """N requests in, N answers out in the same order, each with its own status; nothing is raised."""
+    """N requests in, N answers out in the same order, each with its own status; no request raises."""
 
     def initialize(self, context: Any) -> None:
         """Load, warm up and prove the model.

@@ -57,7 +57,6 @@ class StockTorchServe:
 
     def __init__(self, deployment: Deployment, workers: int | None) -> None:
         self._deployment = deployment
-        self._workers = workers
         count = f"{workers} worker" if workers == 1 else "default workers"
         self.name = f"stock-{workers or 'default'}"
         self.title = f"TorchServe image_classifier, {count}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +97,29 @@ def test_another_models_archive_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"is another model's.*--name"):
         prepare(tmp_path, birds)
     assert (tmp_path / "model_store" / "birds.mar").read_bytes() == b"someone's"
+
+
+def test_two_targets_of_one_name_are_refused_before_either_is_built(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save(tmp_path / folder / "birds.pth")
+    with pytest.raises(SpecError, match=r"two of the targets are called birds: .*rename one of the files"):
+        prepare(tmp_path, tmp_path / "a" / "birds.pth", tmp_path / "b" / "birds.pth")
+    assert not (tmp_path / "model_store").exists()
+
+
+def test_an_archive_of_ones_own_weights_under_torchvisions_name_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "model_store").mkdir()
+    mar = tmp_path / "model_store" / "resnet18.mar"
+    with zipfile.ZipFile(mar, "w") as archive:
+        provenance = {"built_from": {"weights": "0"}, "weights": {"origin": "mine.pth"}}
+        archive.writestr("provenance.json", json.dumps(provenance))
+    before = mar.read_bytes()
+    told = Told()
+    (ready,) = resolution.prepare(Project(tmp_path), ["resnet18"], Stated(), told.progress(), offline=True)
+    assert (ready.name, ready.archive) == ("resnet18", mar)
+    assert mar.read_bytes() == before
+    assert "it holds mine.pth, not torchvision's weights" in told.steps[0]
 
 
 def test_torchvisions_weights_are_fetched_and_the_size_said(

@@ -15,7 +15,7 @@ from tests.support import quick
 
 from visionserve.runtime import archive
 from visionserve.runtime.engines import isolation
-from visionserve.runtime.errors import SpecError
+from visionserve.runtime.errors import SpecError, VisionserveError
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode
 from visionserve.runtime.proof import golden
@@ -141,5 +141,53 @@ def test_damaged_settings_are_one_line(text: str, unpacked: Path, tmp_path: Path
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / archive.CONFIG_FILE).unlink()
     (tmp_path / archive.CONFIG_FILE).write_text(text)
-    with pytest.raises(SpecError, match=r"the archive's model-config\.yaml"):
+    with pytest.raises(SpecError, match=r"the archive's model-config\.yaml is missing or damaged"):
         Worker.open(tmp_path, device=CPU)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"3", b"null", b"{}", b"[[[", b'["a", "a"]'])
+@pytest.mark.parametrize("member", [archive.LABELS_FILE, archive.GOLDEN_FILE, archive.MANIFEST_FILE])
+def test_a_damaged_member_is_one_line(member: str, content: bytes | None, unpacked: Path, tmp_path: Path) -> None:
+    for path in unpacked.iterdir():
+        if path.name != "MAR-INF":
+            (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "MAR-INF").mkdir()
+    (tmp_path / archive.MANIFEST_FILE).symlink_to(unpacked / archive.MANIFEST_FILE)
+    (tmp_path / member).unlink()
+    if content is not None:
+        (tmp_path / member).write_bytes(content)
+    with pytest.raises(VisionserveError) as error:
+        Worker.open(tmp_path, device=CPU)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("", "batchSize", 0),
+        ("", "batchSize", "8"),
+        ("handler", "topK", -1),
+        ("handler", "maxPixels", "x"),
+        ("handler", "maxImages", None),
+        ("handler", "decode", "zzz"),
+        ("handler", "response", "x"),
+        ("handler", "engine", "x"),
+        ("handler", "sha256", 3),
+        ("", "handler", []),
+    ],
+)
+def test_impossible_settings_never_become_ready(section: str, key: str, value: object, unpacked: Path) -> None:
+    config = archive.read_config(unpacked)
+    (config[section] if section else config)[key] = value
+    with pytest.raises(SpecError, match=r"^model net: .*(must be|allowed:|no section handler)"):
+        Model.from_config(config, quick.LABELS, "net", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("std", []), ("std", [0.0, 1.0, 1.0]), ("interpolation", "x"), ("mean", [0.5]), ("crop", 0)]
+)
+def test_an_impossible_transform_is_refused(key: str, value: object, unpacked: Path) -> None:
+    config = archive.read_config(unpacked)
+    config["handler"]["input"][key] = value
+    with pytest.raises(SpecError, match=r"input\."):
+        Model.from_config(config, quick.LABELS, "net", "1.0")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import REPOSITORY
 
 from visionserve.server.errors import ServerError
 from visionserve.server.properties import Properties
@@ -91,3 +92,19 @@ def test_a_damaged_escape_is_one_line(tmp_path: Path) -> None:
     path.write_text("key=C:\\users\n")
     with pytest.raises(ServerError, match=r"config\.properties: cannot be read: .*users"):
         Properties.read(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grpc_inference_port", "abc"),
+        ("grpc_inference_port", "99999999"),
+        ("inference_address", "http://127.0.0.1:notaport"),
+        ("inference_address", "http://127.0.0.1:99999"),
+        ("management_address", "http://[::1"),
+    ],
+)
+def test_an_impossible_address_is_named(key: str, value: str) -> None:
+    settings = Properties.read(REPOSITORY / "config.properties").on_free_ports().replace(**{key: value})
+    with pytest.raises(ServerError, match=rf"config\.properties: {key}=.* is no address"):
+        settings.require_free_ports()

@@ -13,7 +13,6 @@ import requests
 from tests.conftest import REPOSITORY
 from tests.support.pictures import corpus
 
-pytest.importorskip("litserve", reason="the benchmark group is not installed: make benchmark")
 from benchmarks import process
 
 if TYPE_CHECKING:
@@ -46,12 +45,13 @@ def litserve(unpacked: Path, port: int) -> list[str]:
     return ["benchmarks.contenders.litserve_engine", json.dumps(job)]
 
 
-@pytest.fixture(params=[(asgi, as_body), (litserve, as_json)], ids=["asgi", "litserve"])
+@pytest.fixture(params=[("fastapi", asgi, as_body), ("litserve", litserve, as_json)], ids=["asgi", "litserve"])
 def ask(
     request: pytest.FixtureRequest, server: TorchServe, tmp_path: Path
 ) -> Iterator[Callable[[bytes], requests.Response]]:
     """A server around the worker that has the archive TorchServe serves; ask it for a picture."""
-    arguments, body = request.param
+    library, arguments, body = request.param
+    pytest.importorskip(library, reason="the benchmark group is not installed: make test-all")
     with zipfile.ZipFile(server.archives["quick"]) as mar:
         mar.extractall(tmp_path / "unpacked")
     port = process.free_port()

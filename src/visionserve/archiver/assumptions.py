@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from visionserve.runtime.model import Transform
 
 _IMAGENET = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
-_SHOWN = 8
 # The resize of most training scripts; torchvision's newer weights want another.
 _USUAL_RESIZE = 256
 
@@ -126,7 +125,7 @@ def _architecture(path: Path, checkpoint: Checkpoint, stated: Stated) -> tuple[s
         return stated.architecture, "as you said"
     found = architectures.candidates(checkpoint.state_dict)
     if len(found) == 1:
-        return found[0].architecture, "the only torchvision classifier whose names and shapes these are"
+        return found[0].architecture, "the only torchvision classifier with these tensor names and shapes"
     if not found:
         raise WeightsError(
             f"{path}: no torchvision classifier has these names and shapes; say --architecture NAME to learn what"

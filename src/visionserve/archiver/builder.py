@@ -137,7 +137,7 @@ def build(
         engine = _engine_here(Path(scratch) / "unpacked", served, members, reference.device)
         written = mar.write(Project(root).archive(spec.name), spec.name, served.carried, members)
     label_file = [Project(root).find(spec.handler.labels)] if spec.handler.labels else []
-    notes = (weights.found.note, weights.fitted.note, *made.notes, _stray(reference.answers, answers))
+    notes = (weights.found.note, weights.fitted.note, *made.notes, _int8_disagreement(reference.answers, answers))
     index, probability = answers[0].top[0]
     return Built(
         archive=written,
@@ -231,8 +231,10 @@ def _every_core() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _stray(expected: Sequence[GoldenAnswer], answers: Sequence[GoldenAnswer]) -> str:
-    """A warning if int8 answers the golden pictures otherwise than fp32, for they may be like none of the user's.
+def _int8_disagreement(expected: Sequence[GoldenAnswer], answers: Sequence[GoldenAnswer]) -> str:
+    """A warning if int8 and fp32 disagree on the golden pictures.
+
+    It is no error, since the user's own pictures may be like none of these.
 
     An int8 network knows the range of activations that its calibration pictures cause. Measured: calibrated on
     plain colours alone, ResNet-50 agrees with fp32 on all of those, and on 1 in 13 photograph-like pictures.

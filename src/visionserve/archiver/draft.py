@@ -19,7 +19,7 @@ _YAML = """\
 # {name}: written by 'visionserve init'. Keys outside `handler` are TorchServe's own.
 minWorkers: {spec.min_workers}          # processes; one uses every core
 maxWorkers: {spec.max_workers}
-batchSize: {spec.batch_size}           # requests answered together, at most
+batchSize: {spec.batch_size}           # most requests in one batch
 maxBatchDelay: {spec.max_batch_delay}       # ms that a request waits for company; TorchServe takes 0 to mean 100
 responseTimeout: {spec.response_timeout}   # s until a worker that does not answer is ended
 startupTimeout: {spec.startup_timeout}    # s that loading may take
@@ -29,7 +29,7 @@ handler:
   architecture: {architecture}
   # {facts[weights]}
   weights: {weights}
-{key}  sha256: {sha256}  # archiving refuses a file with another
+{key}  sha256: {sha256}  # the build refuses a file with another digest
   # {facts[labels]}
   labels: {labels}
   input:  # {transform_from}
@@ -64,7 +64,7 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
     written = {target: ""}
     facts = dict(assumed.facts)
     if label_file is None:
-        facts["labels"] = "One a line in class order. Change them there."
+        facts["labels"] = "One label per line, in class order; edit that file."
         label_file = target.with_suffix(".txt")
         if not label_file.exists():
             written[label_file] = "".join(f"{label}\n" for label in assumed.labels)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import zipfile
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver import contents, sources
+from visionserve.archiver import calibration, contents, labels, sources
+from visionserve.archiver.weights import lookup
 from visionserve.runtime import network
 from visionserve.runtime.archive import PROVENANCE_FILE
 from visionserve.runtime.machine import device
@@ -18,34 +21,78 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from visionserve.archiver.assumptions import Assumed
+    from visionserve.archiver.spec import ModelSpec
     from visionserve.project import Project
 
 _DECISIVE = ("torch", "torchvision", "pillow", "openvino")
 
 
-def of(project: Project, assumed: Assumed) -> dict[str, str]:
-    """The digest of everything that decides what is built, by topic."""
-    handler = assumed.spec.handler
-    own = sources.files(project.root, handler.architecture) if network.is_custom(handler.architecture) else {}
+def of_assumed(project: Project, assumed: Assumed) -> dict[str, str]:
+    """The digest of everything that decides what is built of a weights file, by topic."""
+    return _of(project, assumed.spec, assumed.sha256, assumed.labels)
+
+
+def of_described(project: Project, spec: ModelSpec) -> dict[str, str]:
+    """The same of a model that a YAML describes.
+
+    Raises:
+        WeightsError: Its weights are not here, or damaged.
+        LabelsError: Its labels cannot be read.
+        CalibrationError: It is to be int8, and there are too few pictures to calibrate on.
+    """
+    found = lookup.find(project.root, spec.name, spec.handler)
+    names = labels.read(project.find(spec.handler.labels)) if spec.handler.labels else []
+    return _of(project, spec, found.sha256, names)
+
+
+def _of(project: Project, spec: ModelSpec, sha256: str, names: Sequence[str]) -> dict[str, str]:
+    handler = spec.handler
     code = [project.handler, *contents.runtime_files().values(), *sorted(Path(__file__).parent.rglob("*.py"))]
     return {
-        "weights": assumed.sha256,
-        "settings": _digest(json.dumps(assumed.spec.to_mapping(), sort_keys=True).encode()),
-        "labels": _digest(json.dumps(list(assumed.labels)).encode()),
-        "the network's code": _digest(*(path.read_bytes() for path in own.values())),
+        "weights": sha256,
+        "settings": _digest(json.dumps(spec.to_mapping(), sort_keys=True).encode()),
+        "labels": _digest(json.dumps(list(names)).encode()),
+        "calibration pictures": _digest(*(path.read_bytes() for path in _pictures(project, spec))),
+        "the network's code": _digest(*(path.read_bytes() for path in _own_code(project, handler.architecture))),
         "visionserve": _digest(*(path.read_bytes() for path in code)),
         "libraries": ", ".join(_versions()) + f" on {device.best().type}",
     }
 
 
+def _own_code(project: Project, architecture: str) -> Sequence[Path]:
+    if not network.is_custom(architecture):
+        return []
+    with sources.importable(project.root), suppress(ImportError):  # the build says better what is missing
+        importlib.import_module(architecture.partition(":")[0])
+    return list(sources.files(project.root, architecture).values())
+
+
+def _pictures(project: Project, spec: ModelSpec) -> Sequence[Path]:
+    handler = spec.handler
+    if handler.precision != "int8" or handler.calibration is None:
+        return []
+    return calibration.find(project.root / handler.calibration, handler.min_agreement)
+
+
 def recorded(archive: Path) -> Mapping[str, str] | None:
     """What an archive says it was built from; None if it says nothing or is no archive."""
+    found = _provenance(archive).get(contents.BUILT_FROM)
+    return found if isinstance(found, dict) else None
+
+
+def origin(archive: Path) -> str:
+    """An archive's weights: an entry of torchvision's, or a file's name; empty if it does not say."""
+    weights = _provenance(archive).get("weights")
+    return str(weights.get("origin", "")) if isinstance(weights, dict) else ""
+
+
+def _provenance(archive: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(archive) as mar:
-            found = json.loads(mar.read(PROVENANCE_FILE)).get(contents.BUILT_FROM)
+            document = json.loads(mar.read(PROVENANCE_FILE))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None
-    return found if isinstance(found, dict) else None
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> Sequence[str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from visionserve.archiver.spec import HandlerSpec
     from visionserve.archiver.weights.lookup import Found
 
+# Of a class index, more than any network has.
+_DIGITS = 9
 _FORMS = 'one label a line, {"0": "cat"}, {"0": ["n02123045", "cat"]} or ["cat"]'
 
 
@@ -31,7 +33,7 @@ def read(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise LabelsError(f"{path}: cannot be read as labels: {error}") from error
+        raise LabelsError(f"{path}: cannot be read as labels: {_why(error)}") from error
     if path.suffix.lower() == ".json":
         labels = _from_json(path, text)
     else:
@@ -95,19 +97,23 @@ def distinct(labels: Sequence[str]) -> list[str]:
     return told_apart
 
 
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return str(error) if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
+
+
 def _from_json(path: Path, text: str) -> list[str]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabelsError(f"{path}: is not JSON: {error}") from error
     if isinstance(document, list):
         return [_name(path, index, value) for index, value in enumerate(document)]
     if not isinstance(document, dict):
         raise LabelsError(f"{path}: holds a {type(document).__name__}; write {_FORMS}")
-    names = {key: value for key, value in document.items() if key.isdecimal()}
+    names = {key: value for key, value in document.items() if key.isdecimal() and len(key) <= _DIGITS}
     if len(names) < len(document):
         other = next(key for key in document if key not in names)
-        raise LabelsError(f"{path}: key '{other}' is no class index; write {_FORMS}")
+        raise LabelsError(f"{path}: key '{other[:40]}' is no class index; write {_FORMS}")
     by_index = {int(key): value for key, value in names.items()}
     missing = next((index for index in range(len(document)) if index not in by_index), None)
     if missing is not None:

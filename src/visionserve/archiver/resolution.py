@@ -1,4 +1,7 @@
-"""What a user asks to serve, to an archive: a weights file, a model's or an architecture's name, or an archive."""
+"""What a user names to an archive, which is built if need be.
+
+A weights file, a model's or an architecture's name, or an archive.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from visionserve.archiver import assumptions, builder, catalog, fingerprint
 from visionserve.archiver.assumptions import Stated
-from visionserve.archiver.weights import acquisition, lookup
+from visionserve.archiver.spec import require_name
+from visionserve.archiver.weights import acquisition, entries, lookup
 from visionserve.archiver.weights.acquisition import Wanted
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
@@ -75,19 +79,37 @@ def prepare(
     """
     if len(targets) > 1 and stated != Stated(trust_pickle=stated.trust_pickle):
         raise SpecError(
-            f"{len(targets)} targets, and options that say something of one: 'visionserve init WEIGHTS' with these"
-            " options writes it down, then name the models"
+            f"--labels, --resize and the like are for one target, and {len(targets)} are given: run"
+            " 'visionserve init FILE' with them for each, then serve the models by name"
         )
-    found: dict[str, Target] = {}
+    called: dict[str, str] = {}
     for target in targets:
-        ready = _prepare(project, target, stated, progress, offline=offline)
-        if ready.name in found and found[ready.name].archive.resolve() != ready.archive.resolve():
+        other = called.setdefault(_name(target, stated), target)
+        if Path(other).resolve() != Path(target).resolve():
             raise SpecError(
-                f"two of the targets are called {ready.name}: {found[ready.name].archive} and {ready.archive}"
+                f"two of the targets are called {_name(target, stated)}: {other} and {target}"
                 "; rename one of the files"
             )
-        found[ready.name] = ready
-    return list(found.values())
+    return [_prepare(project, target, stated, progress, offline=offline) for target in called.values()]
+
+
+def _name(target: str, stated: Stated) -> str:
+    """The name that a target is served by.
+
+    Raises:
+        SpecError: TorchServe does not take it.
+    """
+    path = Path(target)
+    if path.suffix == ARCHIVE:
+        name = stated.name or path.stem
+    else:
+        name = stated.name or (assumptions.model_name(path) if _is_weights(path) else target)
+    require_name(name)
+    return name
+
+
+def _is_weights(path: Path) -> bool:
+    return path.is_file() or path.name.endswith(lookup.SUFFIXES) or len(path.parts) > 1
 
 
 def _prepare(project: Project, target: str, stated: Stated, progress: Progress, *, offline: bool) -> Target:
@@ -96,10 +118,11 @@ def _prepare(project: Project, target: str, stated: Stated, progress: Progress, 
         if not path.is_file():
             raise WeightsError(f"{path}: no such archive")
         _require_unsaid(dataclasses.replace(stated, name=None), path)
-        return Target(stated.name or path.stem, path)
-    if path.is_file() or path.name.endswith(lookup.SUFFIXES) or len(path.parts) > 1:
+        return Target(_name(target, stated), path)
+    if _is_weights(path):
         if not path.exists():
-            raise WeightsError(f"{path}: no such file")
+            what = "a link in a circle or to nothing" if path.is_symlink() else "no such file"
+            raise WeightsError(f"{path}: {what}")
         return _of_weights(project, path, stated, progress)
     if catalog.exists(project.root, target):
         _require_unsaid(stated, project.model(target))
@@ -126,19 +149,33 @@ def _require_unsaid(stated: Stated, source: Path) -> None:
 
 
 def _of_yaml(project: Project, name: str, progress: Progress, *, trust_pickle: bool, offline: bool) -> Target:
-    """A model that is described; once it is built, building it anew is `visionserve archive`'s."""
+    """The archive of a model that is described; it is built again when what it was built from has changed."""
     archive = project.archive(name)
-    if not archive.is_file():
-        source = catalog.find(project.root, name)
-        spec = catalog.read(source)
+    source = catalog.find(project.root, name)
+    spec = catalog.read(source)
+    if archive.is_file():
+        before = fingerprint.recorded(archive)
+        if before is None or not lookup.are_here(project.root, name, spec.handler):
+            return Target(name, archive)  # there is nothing to compare it with, or to build it from
+        changes = fingerprint.changed(before, fingerprint.of_described(project, spec))
+        if not changes:
+            progress.step(f"{archive}: reused, for nothing that it was built from has changed")
+            return Target(name, archive)
+        progress.step(f"{archive} is built again: changed since: {', '.join(changes)}")
+    else:
         acquisition.acquire(project, Wanted.named(project.root, name), offline=offline, tell=progress.step)
-        with progress.working(f"building {archive} as {source} says"):
-            built = builder.build(project.root, spec, source, trust_pickle=trust_pickle)
-        progress.built(built)
+    with progress.working(f"building {archive} as {source} says"):
+        built_from = fingerprint.of_described(project, spec)
+        built = builder.build(project.root, spec, source, trust_pickle=trust_pickle, built_from=built_from)
+    progress.built(built)
     return Target(name, archive)
 
 
 def _of_architecture(project: Project, name: str, stated: Stated, progress: Progress, *, offline: bool) -> Target:
+    own = project.archive(stated.name or name)
+    if own.is_file() and fingerprint.origin(own) not in map(str, entries.classifying(name)):
+        progress.step(f"{own}: reused; it holds {fingerprint.origin(own)}, not torchvision's weights")
+        return Target(stated.name or name, own)
     wanted = Wanted.named(project.root, name)
     weights = acquisition.acquire(project, wanted, offline=offline, tell=progress.step)
     said = dataclasses.replace(stated, name=stated.name or name, architecture=name)
@@ -152,10 +189,15 @@ def _of_weights(project: Project, path: Path, stated: Stated, progress: Progress
     progress.assumed(assumed)
     name = assumed.spec.name
     archive = project.archive(name)
-    built_from = fingerprint.of(project, assumed)
+    built_from = fingerprint.of_assumed(project, assumed)
     if archive.is_file():
         before = fingerprint.recorded(archive)
-        if before is None or project.model(name).is_file():
+        if project.model(name).is_file():
+            raise SpecError(
+                f"{project.model(name)} describes {name}: 'visionserve serve {name}' serves it; to serve {path}"
+                " without it, add --name"
+            )
+        if before is None:
             raise SpecError(
                 f"{archive} is another model's, which 'visionserve serve {name}' serves; serve {path} by another"
                 " name with --name"

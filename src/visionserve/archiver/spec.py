@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # TorchServe's own pattern for model names; it unpacks archives into a folder called `models`, so that is taken.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*")
+# File systems take names of 255 bytes, and a build adds to it.
+_LONGEST_NAME = 200
 _RESERVED_NAMES = frozenset({"models", "workflows"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -154,11 +156,7 @@ class ModelSpec:
     name: str = field(metadata={"yaml": False})
 
     def __post_init__(self) -> None:
-        require(
-            _NAME.fullmatch(self.name) is not None and self.name not in _RESERVED_NAMES,
-            f"model name '{self.name}': use letters, digits, '-', '_' and '.', starting with a letter or digit"
-            f", and none of {', '.join(sorted(_RESERVED_NAMES))}",
-        )
+        require_name(self.name)
         require(self.min_workers > 0, f"minWorkers is {self.min_workers}: a served model needs at least 1")
         require(
             self.max_workers >= self.min_workers,
@@ -194,3 +192,16 @@ class ModelSpec:
     def to_mapping(self) -> dict[str, Any]:
         """The same model as a YAML document with every default written out."""
         return schema.write(self)
+
+
+def require_name(name: str) -> None:
+    """Refuse a name by which TorchServe cannot serve a model.
+
+    Raises:
+        SpecError: It is one.
+    """
+    require(
+        _NAME.fullmatch(name) is not None and name not in _RESERVED_NAMES and len(name) <= _LONGEST_NAME,
+        f"model name '{name}': use at most {_LONGEST_NAME} letters, digits, '-', '_' and '.', starting with a"
+        f" letter or digit, and none of {', '.join(sorted(_RESERVED_NAMES))}",
+    )

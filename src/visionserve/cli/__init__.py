@@ -1,4 +1,4 @@
-"""The command line: arguments in, calls out, tables and one-line errors back. One file per room."""
+"""The command line: arguments in, calls out, tables and one-line errors back. One file per command."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for room in (serve, init, predict, status, stop, weights, inspect, summary, convert, archive, load, demo):
-    room.add_commands(app)
+for module in (serve, init, predict, status, stop, weights, inspect, summary, convert, archive, load, demo):
+    module.add_commands(app)
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ _MEBIBYTE = 1 << 20
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("archive")(archive)
 
 
 def archive(
-    models: Annotated[list[str] | None, typer.Argument(help="Model names; every models/*.yaml without.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(help="Model names; default: every models/*.yaml.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A weights file to take instead of the model's.")] = None,
     trust_pickle: TrustPickle = False,
     make_rules: Annotated[
@@ -33,7 +33,7 @@ def archive(
     root: Root = Path(),
 ) -> None:
     """Turn local weights into model_store/NAME.mar, proven on golden pictures."""
-    from visionserve.archiver import builder, catalog
+    from visionserve.archiver import builder, catalog, fingerprint
     from visionserve.project import Project
     from visionserve.runtime.errors import SpecError
 
@@ -44,8 +44,11 @@ def archive(
         raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
     for name in names:
         source = catalog.find(root, name)
+        spec = catalog.read(source)
         with errors.status(f"building {name}"):
-            built = builder.build(root, catalog.read(source), source, weights, trust_pickle=trust_pickle)
+            # Of weights named here only, 'serve' could not tell whether they have changed.
+            built_from = fingerprint.of_described(Project(root), spec) if weights is None else None
+            built = builder.build(root, spec, source, weights, trust_pickle=trust_pickle, built_from=built_from)
         if make_rules:
             _write_make_rules(built.archive.path, built.inputs)
         show(built)

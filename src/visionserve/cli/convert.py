@@ -11,7 +11,7 @@ from visionserve.cli.console import Key, TrustPickle, output
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this verb."""
+    """Add this command."""
     app.command("convert")(convert)
 
 

@@ -34,7 +34,7 @@ class Part:
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("demo")(demo)
 
 

@@ -12,7 +12,7 @@ from visionserve.cli.console import Root, TrustPickle, errors, output
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("init")(init)
 
 
@@ -30,7 +30,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace a YAML that is there.")] = False,
     root: Root = Path(),
 ) -> None:
-    """Write models/NAME.yaml with all that a weights file tells, commented, for when there is more to say."""
+    """Write models/NAME.yaml from a weights file, commented, for you to edit."""
     from visionserve.archiver import assumptions, draft
     from visionserve.project import Project
 
@@ -53,7 +53,7 @@ def init(
         output.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
     trusted = " --trust-pickle" if trust_pickle else ""
     output.print(
-        f"next: visionserve archive {assumed.spec.name}{trusted} && visionserve serve {assumed.spec.name}",
+        f"next: visionserve serve {assumed.spec.name}{trusted}",
         soft_wrap=True,
         highlight=False,
         markup=False,

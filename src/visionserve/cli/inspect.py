@@ -14,7 +14,7 @@ from visionserve.cli.console import Json, Key, TrustPickle, errors, output, prin
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this verb."""
+    """Add this command."""
     app.command("inspect")(inspect)
 
 

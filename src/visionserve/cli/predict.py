@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("predict")(predict)
 
 

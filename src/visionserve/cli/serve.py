@@ -25,7 +25,7 @@ _POLL = 0.5  # seconds
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("serve")(serve)
 
 
@@ -54,9 +54,8 @@ def serve(
 ) -> None:
     """Serve models over REST in the foreground until Ctrl-C; say when each is truly ready.
 
-    A weights file is inspected, packed into model_store/NAME.mar and served; what it does not tell is taken for
-    granted, printed, and changed by the options. Weights of a torchvision classifier that are not here are
-    downloaded.
+    A weights file is inspected, packed into model_store/NAME.mar and served. What it does not say is assumed and
+    printed; the options override it. Weights of a torchvision classifier that are not here are downloaded.
     """
     from visionserve.project import Project
     from visionserve.server import state, store

@@ -13,7 +13,7 @@ from visionserve.cli.console import errors
 if TYPE_CHECKING:
     from visionserve.archiver.assumptions import Assumed, Stated
 
-_PANEL = "What a weights file does not tell"
+_PANEL = "Override what is assumed of a weights file"
 
 Labels = Annotated[
     Path | None,
@@ -40,12 +40,12 @@ Resize = Annotated[
 ]
 Crop = Annotated[
     int | None,
-    typer.Option(help="The side of the central square, in pixels.", show_default=_BROUGHT, rich_help_panel=_PANEL),
+    typer.Option(help="The side of the centre crop, in pixels.", show_default=_BROUGHT, rich_help_panel=_PANEL),
 ]
 Mean = Annotated[
     str | None,
     typer.Option(
-        help="Of red, green and blue in [0, 1]: 0.485,0.456,0.406.",
+        help="Mean of red, green and blue in [0, 1]: 0.485,0.456,0.406.",
         metavar="R,G,B",
         show_default=_BROUGHT,
         rich_help_panel=_PANEL,
@@ -54,7 +54,7 @@ Mean = Annotated[
 Std = Annotated[
     str | None,
     typer.Option(
-        help="The same for the deviation: 0.229,0.224,0.225.",
+        help="Standard deviation of red, green and blue: 0.229,0.224,0.225.",
         metavar="R,G,B",
         show_default=_BROUGHT,
         rich_help_panel=_PANEL,
@@ -64,7 +64,7 @@ Key = Annotated[
     str | None,
     typer.Option(
         help="Where in the file the state dict is, such as model_ema.",
-        show_default="found",
+        show_default="found automatically",
         rich_help_panel=_PANEL,
     ),
 ]

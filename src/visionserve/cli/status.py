@@ -13,7 +13,7 @@ _NOT_RUNNING = 3  # what init scripts' `status` exits with when the service is n
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("status")(status)
 
 

@@ -17,7 +17,7 @@ _SHOWN_DEPTH = 3
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this verb."""
+    """Add this command."""
     app.command("summary")(summary)
 
 

@@ -12,13 +12,13 @@ from visionserve.cli.console import Root, errors, output
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this verb."""
+    """Add this command."""
     app.command("weights")(fetch)
 
 
 def fetch(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Models or torchvision classifiers; every models/*.yaml without.")
+        list[str] | None, typer.Argument(help="Models or torchvision classifiers; default: every models/*.yaml.")
     ] = None,
     root: Root = Path(),
 ) -> None:

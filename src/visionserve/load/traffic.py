@@ -42,7 +42,7 @@ class Traffic:
         environment: Locust's.
         plan: The load.
         sent: The pictures and models.
-        samples: The folder to record in; nothing is recorded without.
+        samples: The folder to record in; by default nothing is recorded.
     """
 
     def __init__(self, environment: Environment, plan: Plan, sent: corpus.Corpus, samples: Path | None) -> None:

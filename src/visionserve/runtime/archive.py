@@ -42,9 +42,16 @@ class Identity:
 
 
 def read_identity(root: Root) -> Identity:
-    """The model's name and version, as the manifest has them."""
-    model = _read(root, MANIFEST_FILE)["model"]
-    return Identity(str(model["modelName"]), str(model["modelVersion"]))
+    """The model's name and version, as the manifest has them.
+
+    Raises:
+        SpecError: It is damaged.
+    """
+    try:
+        model = _read(root, MANIFEST_FILE)["model"]
+        return Identity(str(model["modelName"]), str(model["modelVersion"]))
+    except (KeyError, TypeError) as error:
+        raise _damaged(MANIFEST_FILE) from error
 
 
 def read_config(root: Root) -> dict[str, Any]:
@@ -55,16 +62,23 @@ def read_config(root: Root) -> dict[str, Any]:
     """
     try:
         config = yaml.safe_load((root / CONFIG_FILE).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise SpecError(f"the archive's {CONFIG_FILE} is not YAML; build the archive again") from error
+    except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
+        raise _damaged(CONFIG_FILE) from error
     if not isinstance(config, dict):
-        raise SpecError(f"the archive's {CONFIG_FILE} holds no settings; build the archive again")
+        raise _damaged(CONFIG_FILE)
     return config
 
 
 def read_labels(root: Root) -> list[str]:
-    """One distinct label per class, in class order."""
-    return [str(label) for label in _read(root, LABELS_FILE)]
+    """One distinct label per class, in class order.
+
+    Raises:
+        SpecError: They are damaged.
+    """
+    labels = _read(root, LABELS_FILE)
+    if not isinstance(labels, list) or len(set(map(str, labels))) < max(len(labels), 1):
+        raise _damaged(LABELS_FILE)
+    return [str(label) for label in labels]
 
 
 def read_golden(root: Root) -> list[golden.GoldenAnswer]:
@@ -89,4 +103,11 @@ def known_answers(root: Root) -> list[tuple[golden.Picture, frozenset[str]]]:
 
 
 def _read(root: Root, member: str) -> Any:
-    return json.loads((root / member).read_text(encoding="utf-8"))
+    try:
+        return json.loads((root / member).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, RecursionError) as error:  # KeyError: not in the zip file
+        raise _damaged(member) from error
+
+
+def _damaged(member: str) -> SpecError:
+    return SpecError(f"the archive's {member} is missing or damaged; build the archive again")

@@ -29,7 +29,7 @@ class Exchange:
 
     Attributes:
         request: As the server handed it over.
-        options: What the client asks of its answer.
+        options: What the client asks of its answer; the model's own until its headers are read.
         reply: How the answers go back.
         pixels: uint8 `[crop, crop, 3]` for each of its pictures.
         decode_ms: What its pictures took to decode, in milliseconds.
@@ -37,7 +37,7 @@ class Exchange:
     """
 
     request: Request
-    options: Options | None = None
+    options: Options
     reply: Reply = "one"
     pixels: list[npt.NDArray[np.uint8]] = field(default_factory=list)
     decode_ms: float = 0.0

@@ -7,7 +7,7 @@ out, and this is read from the result.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from visionserve.runtime.errors import SpecError
 
@@ -19,6 +19,8 @@ EngineName = Literal["auto", "eager", "compiled", "openvino"]
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 ResponseShape = Literal["labels", "detailed"]
 Decoding = Literal["auto", "fast", "exact"]
+
+_CHANNELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,11 @@ class Transform:
         for name, value in (("resize", self.resize), ("crop", self.crop)):
             if value <= 0:
                 raise SpecError(f"input.{name} is {value}: it must be a positive number of pixels")
+        if self.interpolation not in get_args(Interpolation):
+            allowed = ", ".join(get_args(Interpolation))
+            raise SpecError(f"input.interpolation is {self.interpolation!r}; allowed: {allowed}")
+        if len(self.mean) != _CHANNELS or len(self.std) != _CHANNELS:
+            raise SpecError("input.mean and input.std hold a number each for red, green and blue")
         if min(self.std) <= 0:
             raise SpecError(f"input.std is {list(self.std)}: every value must be above 0")
 
@@ -93,6 +100,20 @@ class Model:
     max_pixels: int
     max_images: int
 
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "top_k", "max_pixels", "max_images"):
+            value = getattr(self, name)
+            if type(value) is not int or value <= 0:
+                raise SpecError(f"model {self.name}: {name} is {value!r}: it must be a whole number above 0")
+        choices = {"engine": EngineName, "precision": Precision, "decoding": Decoding, "response": ResponseShape}
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in get_args(allowed):
+                raise SpecError(f"model {self.name}: {name} is {value!r}; allowed: {', '.join(get_args(allowed))}")
+        for name in ("architecture", "weights", "sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise SpecError(f"model {self.name}: {name} is {getattr(self, name)!r}: it must be text")
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], labels: Sequence[str], name: str, version: str) -> Model:
         """The model of an archive's `model-config.yaml`, parsed.
@@ -108,6 +129,8 @@ class Model:
         """
         try:
             handler = config["handler"]
+            if not isinstance(handler, dict):
+                raise SpecError(f"model {name}: its model-config.yaml has no section handler; build it again")
             return cls(
                 name=name,
                 version=version,
@@ -126,7 +149,7 @@ class Model:
                 max_pixels=handler["maxPixels"],
                 max_images=handler["maxImages"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SpecError(f"model {name}: its model-config.yaml lacks {error}; build it again") from error
 
 

@@ -78,9 +78,9 @@ class Worker:
 
         Args:
             folder: The unpacked archive.
-            name: The name it is served by; the archive's own without.
-            device: Where to run; the first GPU, or the CPU where there is none, without.
-            threads: The cores to compute and decode with; all of them without.
+            name: The name it is served by. Default: the archive's own.
+            device: Where to run. Default: the first GPU, else the CPU.
+            threads: The cores to compute and decode with. Default: all.
 
         Raises:
             SpecError: The archive's settings are damaged.
@@ -109,8 +109,11 @@ class Worker:
         return self._description
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
-        """Answer requests together, in their order; each fails alone and nothing is raised."""
-        exchanges = [Exchange(request) for request in requests]
+        """Answer requests together, in their order; each fails alone and nothing is raised.
+
+        Not to be called after `close`.
+        """
+        exchanges = [Exchange(request, self._defaults) for request in requests]
         list(self._decoders.map(self._prepare, exchanges))
         self._infer(exchanges)
         return [self._respond(exchange, len(exchanges)) for exchange in exchanges]
@@ -140,7 +143,7 @@ class Worker:
     def _infer(self, exchanges: Sequence[Exchange]) -> None:
         """Run the network on the pictures of all requests that are still to be answered."""
         for exchange in exchanges:
-            if exchange.outcome is None and exchange.options is not None:
+            if exchange.outcome is None:
                 with exchange.guard():
                     exchange.options.require_time()
         due = [exchange for exchange in exchanges if exchange.outcome is None]
@@ -158,7 +161,7 @@ class Worker:
                 exchange.outcome = self._answered(exchange, own, inference_ms)
 
     def _answered(self, exchange: Exchange, results: Sequence[isolation.Result], inference_ms: float) -> Answered:
-        options = exchange.options or self._defaults
+        options = exchange.options
         return Answered(
             pictures=[
                 predictions.classify(logits, self.model.labels, options.top_k) for logits in _logits(results)

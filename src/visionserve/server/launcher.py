@@ -115,7 +115,8 @@ class TorchServe:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        # Workers share the server's session; one that is loading does not notice that its server is gone.
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        finally:  # whoever is told a second time to stop still ends all of it
+            # Workers share the server's session; one that is loading does not notice that its server is gone.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            shutil.rmtree(self.folder, ignore_errors=True)

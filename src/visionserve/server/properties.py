@@ -21,6 +21,7 @@ _ADDRESSES = {
     "management_address": "http://127.0.0.1:8081",
     "metrics_address": "http://127.0.0.1:8082",
 }
+_LAST_PORT = 65535
 _GRPC_PORTS = {"grpc_inference_port": "7070", "grpc_management_port": "7071"}
 
 
@@ -83,11 +84,30 @@ class Properties:
         Raises:
             ServerError: Names the first setting whose port is in use, not permitted or not this machine's.
         """
-        for key in _ADDRESSES:
+        for key in (*_ADDRESSES, *_GRPC_PORTS):
+            try:
+                host, port = self._listener(key)
+            except ValueError as error:
+                wanted = "http://127.0.0.1:8080" if key in _ADDRESSES else "7070"
+                raise ServerError(
+                    f"config.properties: {key}={self.values[key]} is no address; write one such as {wanted}"
+                ) from error
+            self._require_free(key, host, port)
+
+    def _listener(self, key: str) -> tuple[str, int]:
+        """The host and port of a setting.
+
+        Raises:
+            ValueError: It has none.
+        """
+        if key in _GRPC_PORTS:
+            host, port = "127.0.0.1", int(self.values[key])
+        else:
             url = urlsplit(self.values[key])
-            self._require_free(key, url.hostname or "127.0.0.1", url.port or 80)
-        for key in _GRPC_PORTS:
-            self._require_free(key, "127.0.0.1", int(self.values[key]))
+            host, port = url.hostname or "127.0.0.1", url.port or 80
+        if not 0 < port <= _LAST_PORT:
+            raise ValueError(port)
+        return host, port
 
     def write(self, path: Path) -> None:
         """Write a file that TorchServe reads."""

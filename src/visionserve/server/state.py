@@ -103,8 +103,10 @@ def addresses(project: Project) -> Addresses:
 
 
 def clear(project: Project) -> None:
-    """Forget the project's server."""
-    project.run_record.unlink(missing_ok=True)
+    """Forget the project's server, if it is this process that runs it."""
+    running = find(project)
+    if running is None or running.pid == os.getpid():
+        project.run_record.unlink(missing_ok=True)
 
 
 def stop(running: Running) -> None:

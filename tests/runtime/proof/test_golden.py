@@ -37,6 +37,15 @@ def test_classes_recorded_as_near_equals_may_change_places() -> None:
     golden.verify(expected, torch.tensor([[0.3998, 0.4002, 0.2]]), LABELS, tolerance=1e-3)
 
 
+@pytest.mark.parametrize("index", [-1, 3, 999])
+def test_a_record_of_other_classes_is_refused(index: int) -> None:
+    other = [golden.GoldenAnswer("photograph", ((index, 0.7),))]
+    with pytest.raises(GoldenError, match=r"golden\.json does not fit"):
+        golden.verify(other, ROW, LABELS, tolerance=1e-3)
+    with pytest.raises(GoldenError, match=r"golden\.json does not fit"):
+        golden.verify([], ROW, LABELS, tolerance=1e-3)
+
+
 def test_answers_survive_json() -> None:
     answers = golden.record(NAMES, ROW)
     assert golden.from_json(golden.to_json(answers)) == answers

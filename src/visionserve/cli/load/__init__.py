@@ -27,6 +27,6 @@ def add_commands(app: typer.Typer) -> None:
         no_args_is_help=True,
         callback=_require_installed,
     )
-    for room in (run, search, sweep, soak, report):
-        room.add_commands(load)
+    for module in (run, search, sweep, soak, report):
+        module.add_commands(load)
     app.add_typer(load, name="load")

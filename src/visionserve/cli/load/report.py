@@ -11,7 +11,7 @@ from visionserve.cli.console import output
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("report")(report)
 
 

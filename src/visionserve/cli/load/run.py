@@ -25,7 +25,7 @@ NOT_MET, INVALID = 1, 2
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("run")(run)
 
 

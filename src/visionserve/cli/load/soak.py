@@ -17,7 +17,7 @@ _READINGS = 600
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("soak")(soak)
 
 

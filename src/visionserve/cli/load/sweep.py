@@ -35,7 +35,7 @@ _READY_TIMEOUT = 300.0  # seconds
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add this room's commands."""
+    """Add this command."""
     app.command("sweep")(sweep)
 
 

@@ -134,6 +134,11 @@ def verify(
     Raises:
         GoldenError: Names the first picture that differs, what was recorded and what came.
     """
+    classes = probabilities.shape[1]
+    if len(expected) != len(probabilities) or any(
+        not answer.top or not all(0 <= index < classes for index, _ in answer.top) for answer in expected
+    ):
+        raise GoldenError("the archive's golden.json does not fit its pictures and classes; rebuild it")
     for answer, row in zip(expected, probabilities, strict=True):
         got, (best, recorded) = int(row.argmax()), answer.top[0]
         if got not in answer.best(2 * tolerance):
