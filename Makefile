@@ -82,7 +82,7 @@ test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, 
 	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0
 
 test-architectures: $(VENV)/.test ## every torchvision classifier from random weights to a proven archive, with times
-	$(BIN)/python -m pytest tests/archiver/test_architectures.py -m "slow or manual or not slow" -k golden_pictures --verbose --durations=0
+	$(BIN)/python -m pytest tests/archiver/networks/test_architectures.py -m "slow or manual or not slow" -k golden_pictures --verbose --durations=0
 
 fuzz: $(VENV)/.test ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
 	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
@@ -135,7 +135,7 @@ $(STORE)/%.mar: models/%.yaml $(CARRIED) | $(INSTALLED) $(filter weights,$(MAKEC
 $(STORE)/demo-%.mar: models/demo/demo-%.yaml weights/demo-%.pth $(CARRIED) | $(INSTALLED)
 	@$(BIN)/visionserve archive --make-rules demo-$*
 
-weights/demo-%.pth: models/demo/demo-%.yaml src/visionserve/archiver/demo.py | $(INSTALLED)
+weights/demo-%.pth: models/demo/demo-%.yaml src/visionserve/archiver/demo/colours.py | $(INSTALLED)
 	@$(BIN)/visionserve weights demo-$*
 
 .SECONDARY:

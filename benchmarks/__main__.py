@@ -17,7 +17,8 @@ from rich.console import Console
 from benchmarks import machine, plan, publish
 from benchmarks.results import Results
 from benchmarks.run import Run
-from visionserve.archiver import catalog, demo
+from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.models import catalog
 from visionserve.archiver.weights import lookup
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _make_weights(model: str) -> None:
     spec = catalog.read(catalog.find(_ROOT, model))
     target = _ROOT / lookup.file_name(spec.handler)
     if not target.exists():
-        demo.make(spec.handler, target)
+        colours.make(spec.handler, target)
 
 
 if __name__ == "__main__":

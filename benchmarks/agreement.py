@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.results import Agreement
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def sets(folder: Path, photographs: int, per_class: int) -> dict[str, list[Path]
         if not path.exists():
             path.write_bytes(golden.encode(golden.photograph(seed, _WIDTH, _HEIGHT), "JPEG"))
     held_out = []
-    for index, (colour, data) in enumerate(demo.held_out(per_class)):
+    for index, (colour, data) in enumerate(colours.held_out(per_class)):
         held_out.append(folder / f"held-out-{index}-{colour}.jpg")
         held_out[-1].write_bytes(data)
     return {"demo set, held out": held_out, f"photograph-like {_WIDTH}x{_HEIGHT}": list(plain)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from visionserve.archiver.demo import HUES
+from visionserve.archiver.demo.colours import HUES
 from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:

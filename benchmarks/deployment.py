@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmarks.contenders import NotRun
-from visionserve.archiver import builder, catalog, contents, demo
+from visionserve.archiver import builder, contents
+from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.models import catalog
 from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
 from visionserve.runtime.proof import golden
@@ -141,8 +143,8 @@ class Deployment:
 def _write_calibration(folder: Path) -> None:
     """Pictures like those that are asked about: of every class, and photographs that show none of them."""
     drawn: dict[str, Callable[[], bytes]] = {
-        f"{colour}-{seed}.jpg": partial(demo.picture, colour, _CALIBRATION_SEED + seed)
-        for colour in demo.HUES
+        f"{colour}-{seed}.jpg": partial(colours.picture, colour, _CALIBRATION_SEED + seed)
+        for colour in colours.HUES
         for seed in range(_PER_CLASS)
     }
     drawn |= {f"photograph-{seed}.jpg": partial(_photograph, seed) for seed in range(_PHOTOGRAPHS)}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver.models.spec import ModelSpec
 
 _BATCH = 8
 

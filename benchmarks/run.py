@@ -18,7 +18,7 @@ from benchmarks.corpus import Pictures
 from benchmarks.deployment import Deployment
 from benchmarks.reference import Reference
 from benchmarks.results import Entry
-from visionserve.archiver import catalog
+from visionserve.archiver.models import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks import plan
 from benchmarks.results import Workload
 from benchmarks.targets import TARGETS
-from visionserve.archiver.spec import HandlerSpec
+from visionserve.archiver.models.spec import HandlerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from visionserve.archiver import builder, catalog, demo
-from visionserve.archiver.spec import HandlerSpec, InputChanges
+from visionserve.archiver import builder
+from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.models import catalog
+from visionserve.archiver.models.spec import HandlerSpec, InputChanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,18 +47,18 @@ def demo_weights() -> Path:
         spec = catalog.read(catalog.find(REPOSITORY, name))
         target = folder / f"{name}.pth"
         if not target.exists():
-            demo.make(spec.handler, target)
+            colours.make(spec.handler, target)
     return folder
 
 
 @pytest.fixture(scope="session")
 def small_weights(request: pytest.FixtureRequest) -> Path:
     """ResNet-18 that knows the seven colours in small pictures; made once per version of what makes it."""
-    made_by = hashlib.sha256(Path(demo.__file__).read_bytes() + torch.__version__.encode()).hexdigest()
+    made_by = hashlib.sha256(Path(colours.__file__).read_bytes() + torch.__version__.encode()).hexdigest()
     target = request.config.cache.mkdir("visionserve") / f"demo-resnet18-{SIDE}-{made_by[:16]}.pth"
     if not target.exists():
         spec = HandlerSpec(architecture="resnet18", input=InputChanges(resize=SIDE, crop=SIDE))
-        demo.make(spec, target)
+        colours.make(spec, target)
     return target
 
 

@@ -6,7 +6,7 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.support import documents
 
-from visionserve.archiver.spec import HandlerSpec
+from visionserve.archiver.models.spec import HandlerSpec
 from visionserve.runtime.pictures import formats
 from visionserve.runtime.wire import errors
 from visionserve.runtime.wire.errors import RequestError

@@ -15,7 +15,7 @@ import torchvision
 from tests.conftest import REPOSITORY
 from tests.support.quick import decoded
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.client import Client
 from visionserve.server.properties import Properties
 
@@ -137,7 +137,7 @@ def fine_tuned(path: Path) -> torchvision.models.ResNet:
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
-    examples = torch.stack([_input(demo.picture(colour, 0)) for colour in demo.HUES])
+    examples = torch.stack([_input(colours.picture(colour, 0)) for colour in colours.HUES])
     with torch.no_grad():
         net.fc.weight.mul_(20)
         net.train()(examples)
@@ -167,7 +167,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
         assert f"curl -T image.jpg {settings.inference}/predictions/trees" in printed
         seen = set()
         with Client(settings.inference, settings.management) as client:
-            for colour, data in demo.held_out(per_class=1):
+            for colour, data in colours.held_out(per_class=1):
                 with torch.inference_mode():
                     probabilities = net(_input(data)[None]).softmax(dim=1)[0]
                 right, probability = LABELS[int(probabilities.argmax())], float(probabilities.max())
@@ -178,7 +178,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
                     assert next(iter(answer)) == right
                     seen.add(right)
         assert len(seen) > 1, "a network that always gives one answer proves nothing"
-        (user.folder / "red.jpg").write_bytes(demo.picture("red", 5))
+        (user.folder / "red.jpg").write_bytes(colours.picture("red", 5))
         assert user.run("predict", "red.jpg").returncode == 0
         loaded = user.run("load", "run", "--users", "1", "--duration", "6s", "--warm-up", "1s", "--out", "load")
         # 2: so short a run on cores that others use may be found invalid, in a line that says why.
@@ -207,7 +207,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
     with user.serving("grove") as printed:
         assert "built again: changed since: settings" in printed
         with Client(settings.inference, settings.management) as client:
-            assert len(client.predict("grove", demo.picture("red", 5))) == 2
+            assert len(client.predict("grove", colours.picture("red", 5))) == 2
     summary = user.run("summary", "resnet18", "--classes", "7", "--input", "3x96x96")
     assert "7 classes, from --classes" in summary.stdout
 

@@ -14,8 +14,10 @@ import pytest
 import torch
 import yaml
 
-from visionserve.archiver import builder, catalog, contents, demo
+from visionserve.archiver import builder, contents
+from visionserve.archiver.demo.colours import colours
 from visionserve.archiver.errors import LabelsError
+from visionserve.archiver.models import catalog
 from visionserve.runtime import archive
 from visionserve.runtime.errors import WeightsError
 
@@ -100,7 +102,7 @@ def test_unpacked_in_an_empty_folder_it_answers_with_nothing_of_the_repository(
         [sys.executable, "-c", ANSWER],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        input=demo.picture("green", 5),
+        input=colours.picture("green", 5),
         capture_output=True,
         check=False,
     )

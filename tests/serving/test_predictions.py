@@ -14,7 +14,7 @@ import torchvision
 from PIL import Image
 from tests.serving.conftest import BATCHING_MODEL
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.client import Client, Refused
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from visionserve.server.launcher import TorchServe
 
-LABELS = list(demo.HUES)
+LABELS = list(colours.HUES)
 
 
 def png_of(jpeg: bytes) -> bytes:
@@ -32,7 +32,7 @@ def png_of(jpeg: bytes) -> bytes:
 
 
 def test_every_held_out_picture_is_right(client: Client) -> None:
-    pictures = demo.held_out()
+    pictures = colours.held_out()
     right = [next(iter(client.predict("demo-resnet18", data))) == colour for colour, data in pictures]
     assert len(right) == 70
     assert sum(right) >= 0.99 * len(right)
@@ -58,7 +58,7 @@ def assert_torchs_probabilities(model: str, architecture: str, client: Client, w
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval()
     transform = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
-    pictures = [data for _, data in demo.held_out(per_class=2)][:8]
+    pictures = [data for _, data in colours.held_out(per_class=2)][:8]
     images = torch.stack([transform(Image.open(io.BytesIO(data)).convert("RGB")) for data in pictures])
     with torch.inference_mode():
         expected = network(images).softmax(dim=1)
@@ -77,13 +77,13 @@ def assert_torchs_probabilities(model: str, architecture: str, client: Client, w
 
 @pytest.mark.parametrize("model", ["demo-resnet18", "demo-resnet18-224"])
 def test_the_same_request_gets_the_same_answer(model: str, client: Client) -> None:
-    _, picture = demo.held_out(per_class=1)[0]
+    _, picture = colours.held_out(per_class=1)[0]
     assert client.predict(model, picture) == client.predict(model, picture)
 
 
 def test_every_form_of_a_picture_gives_the_same_answer(client: Client, server: TorchServe) -> None:
     url = f"{server.properties.inference}/predictions/demo-resnet18"
-    jpeg = demo.picture("blue", 77)
+    jpeg = colours.picture("blue", 77)
     expected = client.predict("demo-resnet18", jpeg)
     encoded = {"instances": [{"b64": base64.b64encode(jpeg).decode()}]}
 
@@ -96,7 +96,7 @@ def test_every_form_of_a_picture_gives_the_same_answer(client: Client, server: T
 
 def test_a_bad_image_gets_400_and_its_neighbours_their_answers(client: Client, server: TorchServe) -> None:
     url = f"{server.properties.inference}/predictions/{BATCHING_MODEL}"
-    pictures = [data for _, data in demo.held_out(per_class=1)]
+    pictures = [data for _, data in colours.held_out(per_class=1)]
     bodies = [*pictures[:3], b"this is no picture", *pictures[3:]]
 
     def post(body: bytes) -> requests.Response:
@@ -110,7 +110,7 @@ def test_a_bad_image_gets_400_and_its_neighbours_their_answers(client: Client, s
     assert bad.json()["code"] == 400
     assert bad.json()["type"] == "InvalidImage"
     assert "not a readable image" in bad.json()["message"]
-    assert [next(iter(response.json())) for response in responses] == list(demo.HUES)
+    assert [next(iter(response.json())) for response in responses] == list(colours.HUES)
     assert {response.headers["X-Batch-Size"] for response in [*responses, bad]} == {str(len(bodies))}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.serving.conftest import CHECKPOINT_FORMS
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def test_a_checkpoint_is_served_as_its_plain_state_dict_is(
     form: str, client: Client, large_client: Client, checkpoint_archives: dict[str, Path]
 ) -> None:
     model = checkpoint_archives[form].stem
-    for colour, data in demo.held_out(per_class=1):
+    for colour, data in colours.held_out(per_class=1):
         answer = large_client.predict(model, data)
         plain = client.predict("demo-resnet18", data)
         assert next(iter(answer)) == colour

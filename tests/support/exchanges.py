@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.pictures import corpus
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Sent:
         return cls(parts, {"Content-Type": "multipart/form-data; boundary=x"})
 
 
-GOOD = [data for _, data in demo.held_out(per_class=2)]
+GOOD = [data for _, data in colours.held_out(per_class=2)]
 BAD = [variant for variant in corpus.variants() if variant.status != 200]
 JPEG = GOOD[0]
 

@@ -13,13 +13,15 @@ from PIL import Image
 from torchvision.transforms import functional as F  # noqa: N812
 from torchvision.transforms.functional import InterpolationMode
 
-from visionserve.archiver import builder, catalog, demo
+from visionserve.archiver import builder
+from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.models import catalog
 
 if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
 
 SIZE = 64
-LABELS = tuple(demo.HUES)
+LABELS = tuple(colours.HUES)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _YAML = """\
@@ -50,7 +52,7 @@ def make(target: Path) -> None:
             module.momentum = None
     with torch.no_grad():
         network.fc.weight.mul_(10)
-        network.train()(torch.stack([tensor(decoded(demo.picture(colour, 0))) for colour in LABELS]))
+        network.train()(torch.stack([tensor(decoded(colours.picture(colour, 0))) for colour in LABELS]))
     torch.save(network.state_dict(), target)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.archiver.models.spec import HandlerSpec
     from visionserve.runtime.engines import Engine
     from visionserve.runtime.model import Model, Transform
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from visionserve.archiver import architectures, artefacts, contents, labels, mar, sources
-from visionserve.archiver.spec import InputChanges
+from visionserve.archiver import artefacts, contents, mar
+from visionserve.archiver.models import labels
+from visionserve.archiver.models.spec import InputChanges
+from visionserve.archiver.networks import architectures, sources
 from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.project import Project
 from visionserve.runtime import network
@@ -33,9 +35,9 @@ from visionserve.runtime.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from visionserve.archiver.architectures import Fitted
     from visionserve.archiver.calibration import Report
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver.models.spec import ModelSpec
+    from visionserve.archiver.networks.architectures import Fitted
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
     from visionserve.runtime.engines import Engine

@@ -13,7 +13,8 @@ import torchvision
 import yaml
 
 import visionserve
-from visionserve.archiver import mar, sources
+from visionserve.archiver import mar
+from visionserve.archiver.networks import sources
 from visionserve.runtime import network
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
 from visionserve.runtime.proof import golden

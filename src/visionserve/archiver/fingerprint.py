@@ -11,7 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver import calibration, contents, labels, sources
+from visionserve.archiver import calibration, contents
+from visionserve.archiver.models import labels
+from visionserve.archiver.networks import sources
 from visionserve.archiver.weights import lookup
 from visionserve.runtime import network
 from visionserve.runtime.archive import PROVENANCE_FILE
@@ -20,8 +22,8 @@ from visionserve.runtime.machine import device
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from visionserve.archiver.assumptions import Assumed
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver.models.assumptions import Assumed
+    from visionserve.archiver.models.spec import ModelSpec
     from visionserve.project import Project
 
 _DECISIVE = ("torch", "torchvision", "pillow", "openvino")

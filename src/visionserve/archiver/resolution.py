@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionserve.archiver import assumptions, builder, catalog, fingerprint
-from visionserve.archiver.assumptions import Stated
-from visionserve.archiver.spec import require_name
+from visionserve.archiver import builder, fingerprint
+from visionserve.archiver.models import assumptions, catalog
+from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver.models.spec import require_name
 from visionserve.archiver.weights import acquisition, entries, lookup
 from visionserve.archiver.weights.acquisition import Wanted
 from visionserve.runtime import network
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from visionserve.archiver.assumptions import Assumed
     from visionserve.archiver.builder import Built
+    from visionserve.archiver.models.assumptions import Assumed
     from visionserve.project import Project
 
 ARCHIVE = ".mar"

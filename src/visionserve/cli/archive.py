@@ -33,7 +33,8 @@ def archive(
     root: Root = Path(),
 ) -> None:
     """Turn local weights into model_store/NAME.mar, proven on golden pictures."""
-    from visionserve.archiver import builder, catalog, fingerprint
+    from visionserve.archiver import builder, fingerprint
+    from visionserve.archiver.models import catalog
     from visionserve.project import Project
     from visionserve.runtime.errors import SpecError
 

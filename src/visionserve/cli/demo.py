@@ -16,7 +16,7 @@ from visionserve.cli.console import Root, errors, output
 
 if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
-    from visionserve.archiver.demo import Example
+    from visionserve.archiver.demo.colours import Example
     from visionserve.client import Client
     from visionserve.project import Project
 
@@ -49,7 +49,7 @@ def demo(
 
     The exit code is 1 if a picture is classified wrongly.
     """
-    from visionserve.archiver import photographs
+    from visionserve.archiver.demo import photographs
     from visionserve.client import Client
     from visionserve.project import Project
     from visionserve.server import health, launcher, properties
@@ -88,7 +88,9 @@ def demo(
 
 def _colours(project: Project, model: str) -> Part:
     """The network of seven colours, made here if it is not there yet."""
-    from visionserve.archiver import builder, catalog, demo
+    from visionserve.archiver import builder
+    from visionserve.archiver.demo import colours
+    from visionserve.archiver.models import catalog
     from visionserve.archiver.weights import lookup
     from visionserve.runtime.errors import SpecError
 
@@ -98,15 +100,15 @@ def _colours(project: Project, model: str) -> Part:
     spec = catalog.read(source)
     weights = project.root / lookup.file_name(spec.handler)
     if not weights.exists():
-        accuracy = demo.make(spec.handler, weights)
-        right = f"{accuracy:.0%} of {demo.HELD_OUT} held-out pictures right"
+        accuracy = colours.make(spec.handler, weights)
+        right = f"{accuracy:.0%} of {colours.HELD_OUT} held-out pictures right"
         output.print(f"[green]made[/]   {weights.name}: {right}", highlight=False, soft_wrap=True)
     archive = project.archive(model)
     labels = project.find(str(spec.handler.labels))
-    if not demo.is_current(archive, [source, weights, labels, *_carried(project)]):
+    if not colours.is_current(archive, [source, weights, labels, *_carried(project)]):
         with output.status(f"building {archive}"):
             _built(builder.build(project.root, spec, source))
-    return Part(archive, "made on this machine", demo.examples())
+    return Part(archive, "made on this machine", colours.examples())
 
 
 def _photographs(project: Project, *, offline: bool) -> Part:
@@ -115,14 +117,14 @@ def _photographs(project: Project, *, offline: bool) -> Part:
     Raises:
         NoPhotographs: They are not to be had here.
     """
-    from visionserve.archiver import demo, photographs
+    from visionserve.archiver.demo import colours, photographs
 
     examples = photographs.examples()
     network = photographs.choose(project.root, offline=offline)
     if network.note:
         errors.print(f"{_NOTE} {escape(network.note)}", highlight=False)
     archive = project.archive(network.spec.name)
-    if not demo.is_current(archive, [network.source, network.weights, *_carried(project)]):
+    if not colours.is_current(archive, [network.source, network.weights, *_carried(project)]):
         with output.status(f"building {archive}"):
             _built(photographs.build(project.root, network))
     return Part(archive, "trained on ImageNet", examples)

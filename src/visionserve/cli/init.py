@@ -31,7 +31,7 @@ def init(
     root: Root = Path(),
 ) -> None:
     """Write models/NAME.yaml from a weights file, commented, for you to edit."""
-    from visionserve.archiver import assumptions, draft
+    from visionserve.archiver.models import assumptions, draft
     from visionserve.project import Project
 
     project = Project(root)

@@ -17,7 +17,7 @@ from visionserve.cli.console import Root, TrustPickle, errors, interrupted, outp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from visionserve.archiver.assumptions import Stated
+    from visionserve.archiver.models.assumptions import Stated
     from visionserve.project import Project
     from visionserve.server.launcher import TorchServe
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from visionserve.cli.console import errors
 
 if TYPE_CHECKING:
-    from visionserve.archiver.assumptions import Assumed, Stated
+    from visionserve.archiver.models.assumptions import Assumed, Stated
 
 _PANEL = "Override what is assumed of a weights file"
 
@@ -76,8 +76,8 @@ def read(*, mean: str | None, std: str | None, resize: int | None, crop: int | N
     Raises:
         SpecError: A value is impossible.
     """
-    from visionserve.archiver.assumptions import Stated
-    from visionserve.archiver.spec import InputChanges
+    from visionserve.archiver.models.assumptions import Stated
+    from visionserve.archiver.models.spec import InputChanges
 
     changes = InputChanges(resize=resize, crop=crop, mean=_colours("--mean", mean), std=_colours("--std", std))
     return Stated(input=changes, **said)

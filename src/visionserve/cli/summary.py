@@ -36,7 +36,7 @@ def summary(
     root: Root = Path(),
 ) -> None:
     """Print the layer table of a network: names, output shapes, parameters, multiply-adds."""
-    from visionserve.archiver.summary import summarize
+    from visionserve.archiver.networks.summary import summarize
 
     found = summarize(root, model, _size(size), weights, classes=classes, trust_pickle=trust_pickle)
     if as_json:

@@ -23,7 +23,7 @@ def fetch(
     root: Root = Path(),
 ) -> None:
     """Get the weights of models: torchvision's are downloaded, a demo model's are made here."""
-    from visionserve.archiver import catalog
+    from visionserve.archiver.models import catalog
     from visionserve.archiver.weights import acquisition, digests
     from visionserve.project import Project
 

@@ -14,7 +14,7 @@ import torchvision
 from tests.archiver.conftest import Form, save_scripted
 from torch import nn
 
-from visionserve.archiver.spec import HandlerSpec
+from visionserve.archiver.models.spec import HandlerSpec
 from visionserve.archiver.weights import checkpoints, lookup
 from visionserve.runtime.errors import WeightsError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from visionserve.archiver.spec import HandlerSpec, InputChanges
+from visionserve.archiver.models.spec import HandlerSpec, InputChanges
 from visionserve.archiver.weights import entries
 from visionserve.runtime.errors import SpecError
 

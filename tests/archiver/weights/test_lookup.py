@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from visionserve.archiver.spec import HandlerSpec
+from visionserve.archiver.models.spec import HandlerSpec
 from visionserve.archiver.weights import digests, entries, lookup
 from visionserve.runtime.errors import SpecError, WeightsError
 

@@ -11,7 +11,7 @@ from tests.support import quick
 from tests.support.unpacked import source
 from torch import nn
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 from visionserve.runtime.engines import Source, eager, openvino
 from visionserve.runtime.errors import EngineError
 from visionserve.runtime.machine import processor
@@ -32,7 +32,7 @@ needs_bf16 = pytest.mark.skipif(NATIVE != "bf16", reason="this processor has no 
 @pytest.fixture(scope="module")
 def pixels(archive: Path) -> torch.Tensor:
     transform = source(archive).model.transform
-    pictures = [data for _, data in demo.held_out(1)] + [picture.data for picture in golden.pictures()]
+    pictures = [data for _, data in colours.held_out(1)] + [picture.data for picture in golden.pictures()]
     return fit.stack([fit.fit(decode.decode(data, 1 << 20), transform) for data in pictures])
 
 

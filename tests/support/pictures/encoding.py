@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from visionserve.archiver import demo
+from visionserve.archiver.demo.colours import colours
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,7 +19,7 @@ ORIENTATION = 0x0112
 
 def picture(width: int = 90, height: int = 70, colour: str = "green") -> Image.Image:
     """A colour picture."""
-    return Image.open(io.BytesIO(demo.picture(colour, 3))).convert("RGB").resize((width, height))
+    return Image.open(io.BytesIO(colours.picture(colour, 3))).convert("RGB").resize((width, height))
 
 
 def encoded(image: Image.Image, image_format: str, **options: Any) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver import catalog, demo
-from visionserve.archiver.spec import HandlerSpec
+from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.models import catalog
+from visionserve.archiver.models.spec import HandlerSpec
 from visionserve.archiver.weights import digests, download, entries, lookup
 from visionserve.runtime import network
 from visionserve.runtime.errors import WeightsError
@@ -72,8 +73,8 @@ def acquire(
     if wanted.is_demo:
         target = project.root / lookup.file_name(spec)
         tell(f"making the weights of {name}: {target}")
-        accuracy = demo.make(spec, target)
-        tell(f"{target}: {accuracy:.1%} of {demo.HELD_OUT} held-out pictures right")
+        accuracy = colours.make(spec, target)
+        tell(f"{target}: {accuracy:.1%} of {colours.HELD_OUT} held-out pictures right")
         return target
     if not entries.names_one(spec):
         return lookup.find(project.root, name, spec).path

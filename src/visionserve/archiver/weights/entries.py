@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torchvision
 
-from visionserve.archiver.spec import InputChanges
+from visionserve.archiver.models.spec import InputChanges
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError
 from visionserve.runtime.model import Transform
@@ -17,7 +17,7 @@ from visionserve.runtime.model import Transform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.archiver.models.spec import HandlerSpec
 
 _NAME = re.compile(r"(\w+_Weights\.)?[A-Z][A-Z0-9_]+")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from visionserve.archiver import architectures
+from visionserve.archiver.networks import architectures
 from visionserve.archiver.weights import checkpoints, digests
 from visionserve.runtime.errors import WeightsError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from visionserve.archiver.architectures import Candidate
+    from visionserve.archiver.networks.architectures import Candidate
     from visionserve.archiver.weights.serialization import Format
 
 

@@ -14,7 +14,7 @@ from visionserve.runtime.errors import WeightsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.archiver.models.spec import HandlerSpec
 
 # How a file named after its model may end.
 SUFFIXES = (".pth", ".pt", ".safetensors", ".pth.tar", ".tar", ".bin", ".ckpt")

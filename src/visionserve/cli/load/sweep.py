@@ -128,8 +128,9 @@ def _served(
     project: Project, model: str, values: Mapping[str, Any], sending: session.Sending, folder: Path
 ) -> Iterator[Session]:
     """A server of the model with other settings: its archive is built aside, proven, served and made ready."""
-    from visionserve.archiver import builder, catalog
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver import builder
+    from visionserve.archiver.models import catalog
+    from visionserve.archiver.models.spec import ModelSpec
     from visionserve.client import Client
     from visionserve.server import health, launcher, properties
 

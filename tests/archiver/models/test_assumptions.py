@@ -9,10 +9,11 @@ import pytest
 import torch
 import torchvision
 
-from visionserve.archiver import architectures, assumptions, catalog, draft
-from visionserve.archiver.assumptions import Stated
 from visionserve.archiver.errors import LabelsError
-from visionserve.archiver.spec import InputChanges
+from visionserve.archiver.models import assumptions, catalog, draft
+from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver.models.spec import InputChanges
+from visionserve.archiver.networks import architectures
 from visionserve.project import Project
 from visionserve.runtime.errors import SpecError, WeightsError
 

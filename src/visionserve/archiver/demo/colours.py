@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.archiver.models.spec import HandlerSpec
     from visionserve.runtime.model import Transform
 
 _T = TypeVar("_T")

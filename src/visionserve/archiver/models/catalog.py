@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from visionserve.archiver.spec import ModelSpec
+from visionserve.archiver.models.spec import ModelSpec
 from visionserve.project import Project
 from visionserve.runtime.errors import SpecError
 

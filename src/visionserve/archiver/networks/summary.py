@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torchinfo
 from torch.utils.flop_counter import FlopCounterMode
 
-from visionserve.archiver import architectures, catalog, labels, sources
-from visionserve.archiver.spec import HandlerSpec, ModelSpec
+from visionserve.archiver.models import catalog, labels
+from visionserve.archiver.models.spec import HandlerSpec, ModelSpec
+from visionserve.archiver.networks import architectures, sources
 from visionserve.archiver.weights import checkpoints, entries, lookup
 from visionserve.archiver.weights.serialization import one_line
 from visionserve.project import Project

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import torchvision
 
-from visionserve.archiver import architectures, labels, sources
-from visionserve.archiver.spec import HandlerSpec, InputChanges, ModelSpec
+from visionserve.archiver.models import labels
+from visionserve.archiver.models.spec import HandlerSpec, InputChanges, ModelSpec
+from visionserve.archiver.networks import architectures, sources
 from visionserve.archiver.weights import checkpoints, digests, entries, lookup
 from visionserve.runtime import network
 from visionserve.runtime.errors import WeightsError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from visionserve.archiver.architectures import Candidate
+    from visionserve.archiver.networks.architectures import Candidate
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.project import Project
     from visionserve.runtime.model import Transform

@@ -17,7 +17,8 @@ from tests.archiver.test_builder import ANSWER
 from tests.archiver.test_forms import LABELS, assert_same, model
 from torch import nn
 
-from visionserve.archiver import builder, demo
+from visionserve.archiver import builder
+from visionserve.archiver.demo.colours import colours
 from visionserve.archiver.weights import conversion
 from visionserve.runtime.errors import SpecError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def pictures() -> list[bytes]:
-    return [data for _, data in demo.held_out(per_class=1)][:3]
+    return [data for _, data in colours.held_out(per_class=1)][:3]
 
 
 NET = """

@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from visionserve import schema
 from visionserve.runtime.errors import SpecError
-from visionserve.runtime.model import (
-    Decoding,
-    EngineName,
-    Interpolation,
-    Precision,
-    ResponseShape,
-    Transform,
-)
+from visionserve.runtime.model import Decoding, EngineName, Interpolation, Precision, ResponseShape, Transform
 from visionserve.schema import require
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from visionserve.archiver.spec import HandlerSpec
+    from visionserve.archiver.models.spec import HandlerSpec
     from visionserve.archiver.weights.lookup import Found
 
 # Of a class index, more than any network has.

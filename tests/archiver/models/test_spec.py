@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionserve.archiver.spec import ModelSpec
+from visionserve.archiver.models.spec import ModelSpec
 from visionserve.runtime.errors import SpecError
 
 INPUT = {"resize": 232, "crop": 224, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}

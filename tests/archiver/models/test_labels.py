@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionserve.archiver import labels
 from visionserve.archiver.errors import LabelsError
+from visionserve.archiver.models import labels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from visionserve.runtime.errors import SpecError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.archiver.assumptions import Assumed
+    from visionserve.archiver.models.assumptions import Assumed
     from visionserve.project import Project
 
 _YAML = """\

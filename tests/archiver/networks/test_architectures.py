@@ -12,8 +12,9 @@ import torch
 import torchvision
 from torch import nn
 
-from visionserve.archiver import architectures, builder
-from visionserve.archiver.spec import HandlerSpec, InputChanges, ModelSpec
+from visionserve.archiver import builder
+from visionserve.archiver.models.spec import HandlerSpec, InputChanges, ModelSpec
+from visionserve.archiver.networks import architectures
 from visionserve.archiver.weights import entries
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from torchvision.models import ResNet50_Weights
 
-from visionserve.archiver import builder, catalog
-from visionserve.archiver.demo import Example
+from visionserve.archiver import builder
+from visionserve.archiver.demo.colours import Example
+from visionserve.archiver.models import catalog
 from visionserve.archiver.weights import download, entries, lookup
 from visionserve.project import Project
 from visionserve.runtime.errors import WeightsError
 
 if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
-    from visionserve.archiver.spec import ModelSpec
+    from visionserve.archiver.models.spec import ModelSpec
 
 RESNET50 = "imagenet-resnet50"
 EFFICIENTNET = "imagenet-efficientnet"

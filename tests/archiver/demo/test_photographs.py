@@ -16,7 +16,7 @@ import pytest
 import torchvision
 from tests.conftest import REPOSITORY
 
-from visionserve.archiver import photographs
+from visionserve.archiver.demo import photographs
 from visionserve.archiver.weights import digests
 
 if TYPE_CHECKING:
