@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmarks import machine, plan, publish
 from benchmarks.results import Results
 from benchmarks.run import Run
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.archiver.weights import lookup
 

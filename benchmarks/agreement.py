@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.results import Agreement
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import yaml
 
 from benchmarks.contenders import NotRun
 from visionserve.archiver import builder, contents
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError

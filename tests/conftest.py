@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from visionserve.archiver import builder
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.archiver.models.spec import HandlerSpec, InputChanges
 

@@ -15,7 +15,7 @@ import torchvision
 from tests.conftest import REPOSITORY
 from tests.support.quick import decoded
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.client import Client
 from visionserve.server.properties import Properties
 

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from visionserve.archiver import builder, contents
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.errors import LabelsError
 from visionserve.archiver.models import catalog
 from visionserve.runtime import archive

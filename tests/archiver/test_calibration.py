@@ -17,7 +17,7 @@ from tests.support import quick
 from torch import nn
 
 from visionserve.archiver import calibration
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import archive
 from visionserve.runtime.engines import openvino

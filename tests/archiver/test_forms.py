@@ -21,7 +21,7 @@ from tests.conftest import EXACT
 from torch import nn
 
 from visionserve.archiver import builder
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.errors import LabelsError, UntrustedPickle
 from visionserve.archiver.models import catalog
 from visionserve.runtime.errors import VisionserveError, WeightsError

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.support import quick
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 
 if TYPE_CHECKING:
     from pathlib import Path

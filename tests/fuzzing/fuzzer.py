@@ -19,7 +19,7 @@ from rich.progress import track
 from tests.fuzzing.attempts import Attempt, attempts
 from tests.support import documents
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.client import Client
 
 if TYPE_CHECKING:

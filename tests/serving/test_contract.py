@@ -20,7 +20,7 @@ from tests.support import documents
 from tests.support.exchanges import BAD, GOOD, JPEG, Answers, items
 from tests.support.pictures import corpus
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.client import Client, Refused, Unreachable
 from visionserve.runtime import archive
 from visionserve.server import java

@@ -14,7 +14,7 @@ import torchvision
 from PIL import Image
 from tests.serving.conftest import BATCHING_MODEL
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.client import Client, Refused
 
 if TYPE_CHECKING:

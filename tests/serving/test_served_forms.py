@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.serving.conftest import CHECKPOINT_FORMS
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 
 if TYPE_CHECKING:
     from pathlib import Path

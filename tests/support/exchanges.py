@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.pictures import corpus
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from torchvision.transforms import functional as F  # noqa: N812
 from torchvision.transforms.functional import InterpolationMode
 
 from visionserve.archiver import builder
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from tests.archiver.test_forms import LABELS, assert_same, model
 from torch import nn
 
 from visionserve.archiver import builder
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.weights import conversion
 from visionserve.runtime.errors import SpecError
 

@@ -11,7 +11,7 @@ from tests.support import quick
 from tests.support.unpacked import source
 from torch import nn
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.runtime.engines import Source, eager, openvino
 from visionserve.runtime.errors import EngineError
 from visionserve.runtime.machine import processor

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 
 if TYPE_CHECKING:
     import numpy.typing as npt

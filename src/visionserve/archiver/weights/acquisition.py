@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver.demo.colours import colours
+from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.archiver.models.spec import HandlerSpec
 from visionserve.archiver.weights import digests, download, entries, lookup
