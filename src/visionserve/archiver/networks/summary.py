@@ -118,9 +118,10 @@ def summarize(
 def _spec(root: Path, model: str) -> ModelSpec:
     try:
         return catalog.read(catalog.find(root, model))
-    except SpecError:
+    except SpecError as error:
         if model not in network.names():
-            raise
+            hint = f"; of a weights file: visionserve summary ARCHITECTURE --weights {model}" if "." in model else ""
+            raise SpecError(f"{error}, and every torchvision classifier{hint}") from None
     return ModelSpec(name=model, handler=HandlerSpec(architecture=model))
 
 
