@@ -92,7 +92,9 @@ def demo_archives(project: Path) -> dict[str, Built]:
 def large_archives(project: Path, demo_weights: Path) -> dict[str, Built]:
     """The archives of ResNet-50 and VGG-16, for the slow tier."""
     for name in LARGE_MODELS:
-        (project / "weights" / f"{name}.pth").symlink_to(demo_weights / f"{name}.pth")
+        file = project / "weights" / f"{name}.pth"
+        if not file.exists():
+            file.symlink_to(demo_weights / file.name)
     return _built(project, LARGE_MODELS)
 
 

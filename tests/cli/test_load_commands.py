@@ -41,13 +41,13 @@ def load(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def reported(root: Path, kind: str) -> dict[str, object]:
     """What the command's report says."""
-    assert (root / kind / "report.html").stat().st_size > 10_000
+    assert (root / kind / "report.html").stat().st_size > 5_000
     document: dict[str, object] = json.loads((root / kind / "report.json").read_text())
     return document
 
 
 def test_search_finds_a_rate_that_holds_and_reports_it(root: Path) -> None:
-    done = load(root, "search", "p99<5s", "roomy", "--probe", "3s", "--confirm", "5s")
+    done = load(root, "search", "p99<5s", "roomy", "--probe", "1s", "--confirm", "2s")
     assert "Traceback" not in done.stderr, done.stderr
     found = json.loads((root / "search" / "search.json").read_text())
     assert (done.returncode, found["rate"] > 0) == (0, True), done.stdout + done.stderr
@@ -60,7 +60,8 @@ def test_soak_asks_at_the_given_rate_and_reports_growth(root: Path) -> None:
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a young server may still grow
     header = json.loads((root / "soak" / "run.json").read_text())
-    assert (header["plan"]["rate"], header["finished"]) == (5, True)
+    assert header["plan"]["rate"] == 5
+    assert header["finished"]
     assert "at 5 requests/s" in str(reported(root, "soak")["sentence"])
 
 

@@ -120,7 +120,8 @@ def _spec(root: Path, model: str) -> ModelSpec:
         return catalog.read(catalog.find(root, model))
     except SpecError as error:
         if model not in network.names():
-            hint = f"; of a weights file: visionserve summary ARCHITECTURE --weights {model}" if "." in model else ""
+            of_a_file = f"; of a weights file: visionserve summary ARCHITECTURE --weights {model}"
+            hint = of_a_file if "." in model else ""
             raise SpecError(f"{error}, and every torchvision classifier{hint}") from None
     return ModelSpec(name=model, handler=HandlerSpec(architecture=model))
 
