@@ -149,5 +149,5 @@ def test_a_demo_whose_photographs_cannot_be_installed_goes_on_without(tmp_path: 
         stub = tmp_path / ".venv" / "bin" / name
         stub.write_text(f"#!/bin/sh\n{script}\n")
         stub.chmod(0o755)
-    assert make(tmp_path, "demo").splitlines()[-1] == "visionserve demo"
+    assert "visionserve demo" in make(tmp_path, "demo").splitlines()
     assert not (tmp_path / ".venv" / ".demo").exists()
