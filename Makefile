@@ -87,7 +87,7 @@ test-architectures: $(VENV)/.test ## every torchvision classifier from random we
 fuzz: $(VENV)/.test ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
 	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
 
-lint: $(VENV)/.lint $(VENV)/.test ## ruff, mypy --strict, import contracts
+lint: $(VENV)/.lint $(VENV)/.test $(VENV)/.benchmark ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
