@@ -61,7 +61,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
         (["serve", "no.mar"], "error: no.mar: no such archive"),
         (["serve", "resnet5"], "no torchvision classifier; did you mean resnet50?"),
         (["serve", "resnet50", "--labels", "x"], "models/resnet50.yaml says itself how it is served"),
-        (["serve", "a.pth", "b.pth", "--labels", "x"], "--labels, --resize and the like are for one target, and 2 are given"),
+        (["serve", "a.pth", "b.pth", "--labels", "x"], "and the like are for one target, and 2 are given"),
         (["serve"], "visionserve serve flowers.pth"),
         (["init", "no.pth"], "error: no.pth: cannot be read: No such file"),
         (["predict", "config.properties", "--model", "x"], "no answer from http://127.0.0.1:"),
