@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from visionserve.load.generator import Session
+    from visionserve.load.sending.generator import Session
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.load import fake_server
 
-from visionserve.load import ceiling
-from visionserve.load.corpus import Corpus, Picture
-from visionserve.load.generator import Session
+from visionserve.load.sending import ceiling
+from visionserve.load.sending.corpus import Corpus, Picture
+from visionserve.load.sending.generator import Session
 from visionserve.project import Project
 
 REPOSITORY = Path(__file__).parents[2]

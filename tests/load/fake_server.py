@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import time
 
-from visionserve.load.ceiling import Responder, serve
+from visionserve.load.sending.ceiling import Responder, serve
 
 RIGHT, WRONG = "right", "wrong"
 

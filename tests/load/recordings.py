@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visionserve.load import machine, runs
-from visionserve.load.corpus import Corpus, Picture
 from visionserve.load.outcomes import Outcome
 from visionserve.load.samples import MEASURED, RECORD, Samples
+from visionserve.load.sending.corpus import Corpus, Picture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,12 @@ from tests.load import queueing
 from tests.load.recordings import recorded, run_folder
 from tests.support import browser as browsers
 
-from visionserve.load import capacity, processes, report, sweep
+from visionserve.load import report
 from visionserve.load.outcomes import Outcome
 from visionserve.load.plan import Plan
-from visionserve.load.search import Probe
+from visionserve.load.sending import processes
+from visionserve.load.series import capacity, sweep
+from visionserve.load.series.search import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

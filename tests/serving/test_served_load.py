@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.conftest import REPOSITORY
 
-from visionserve.load import corpus, generator
-from visionserve.load.generator import Session
 from visionserve.load.outcomes import Outcome
 from visionserve.load.plan import Plan
+from visionserve.load.sending import corpus, generator
+from visionserve.load.sending.generator import Session
 from visionserve.project import Project
 
 if TYPE_CHECKING:

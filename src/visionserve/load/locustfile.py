@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from locust import FastHttpUser, constant, events, task
 
-from visionserve.load import plan, traffic
+from visionserve.load import plan
+from visionserve.load.sending import traffic
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from visionserve.load.traffic import Traffic
+    from visionserve.load.sending.traffic import Traffic
 
 
 @events.init_command_line_parser.add_listener

@@ -12,7 +12,7 @@ from visionserve.load.errors import LoadError
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from visionserve.load.arrivals import Arrivals
+    from visionserve.load.sending.arrivals import Arrivals
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h)")

@@ -9,17 +9,19 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from visionserve.load import judgement, processes, samples, validity
+from visionserve.load import samples
 from visionserve.load.errors import LoadError
+from visionserve.load.judging import judgement, validity
 from visionserve.load.plan import Plan
+from visionserve.load.sending import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.load.corpus import Corpus
-    from visionserve.load.judgement import Judgement
+    from visionserve.load.judging.judgement import Judgement
+    from visionserve.load.judging.validity import Objection
     from visionserve.load.samples import Samples
-    from visionserve.load.validity import Objection
+    from visionserve.load.sending.corpus import Corpus
 
 HEADER = "run.json"
 _FORMAT = 1

@@ -94,11 +94,17 @@ def known_answers(root: Root) -> list[tuple[golden.Picture, frozenset[str]]]:
     """The golden pictures, each with the labels a right answer may begin with.
 
     That is one label, and those recorded so close to it that another processor may put them first.
+
+    Raises:
+        SpecError: The labels are damaged.
+        GoldenError: The recorded answers are damaged, or are of other pictures or classes.
     """
     labels = read_labels(root)
+    pictures, answers = golden.pictures(), read_golden(root)
+    golden.require_fit(answers, len(pictures), len(labels))
     return [
         (picture, frozenset(labels[index] for index in answer.best()))
-        for picture, answer in zip(golden.pictures(), read_golden(root), strict=True)
+        for picture, answer in zip(pictures, answers, strict=True)
     ]
 
 

@@ -149,8 +149,10 @@ class Model:
                 max_pixels=handler["maxPixels"],
                 max_images=handler["maxImages"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except KeyError as error:
             raise SpecError(f"model {name}: its model-config.yaml lacks {error}; build it again") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise SpecError(f"model {name}: its model-config.yaml is damaged: {error}; build it again") from error
 
 
 def _transform(section: Mapping[str, Any]) -> Transform:

@@ -55,7 +55,11 @@ class TorchServe:
             old.unlink()
         # Short, for the workers' sockets lie in it, and a socket's path has at most 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="visionserve-"))
-        self.process = self._start(executable)
+        try:
+            self.process = self._start(executable)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def _start(self, executable: Path) -> subprocess.Popen[bytes]:
         # TorchServe takes one model store, and follows links in it.

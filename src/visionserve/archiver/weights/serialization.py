@@ -132,6 +132,7 @@ def _zip_format(path: Path) -> Format:
         with zipfile.ZipFile(path) as archive:
             _member(archive, "data.pkl")
             members = {PurePosixPath(name).name for name in archive.namelist()}
+    # zipfile raises NotImplementedError for a compression that it does not know.
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise WeightsError(
             f"{path}: is a truncated or damaged zip file ({path.stat().st_size} bytes); copy or download it again"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visionserve.load import corpus
 from visionserve.load.errors import LoadError
+from visionserve.load.sending import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,8 +35,9 @@ def report(
 ) -> None:
     """Judge results again: one HTML file that works offline, and the same as Markdown and JSON."""
     from visionserve.cli.load.run import verdict
-    from visionserve.load import plan, runs, thresholds
+    from visionserve.load import plan, runs
     from visionserve.load import report as reports
+    from visionserve.load.judging import thresholds
 
     limit = None if bound is None else 1000 * plan.seconds(bound)
     conditions = [thresholds.parse(text) for text in fail_if or []]

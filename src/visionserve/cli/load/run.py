@@ -16,10 +16,10 @@ from visionserve.project import Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.load.judgement import Judgement
+    from visionserve.load.judging.judgement import Judgement
+    from visionserve.load.judging.thresholds import Threshold
+    from visionserve.load.judging.validity import Objection
     from visionserve.load.runs import Run
-    from visionserve.load.thresholds import Threshold
-    from visionserve.load.validity import Objection
 
 NOT_MET, INVALID = 1, 2
 
@@ -67,7 +67,7 @@ def run(
 ) -> None:
     """Send traffic and judge it: exit code 0 if every condition holds, 1 if not, 2 if the run is invalid."""
     from visionserve.load import plan as plans
-    from visionserve.load import thresholds
+    from visionserve.load.judging import thresholds
 
     if arrivals not in ("poisson", "constant"):
         raise typer.BadParameter(f"'{arrivals}' is neither poisson nor constant")

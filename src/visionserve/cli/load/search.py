@@ -13,7 +13,7 @@ from visionserve.cli.load.run import INVALID, NOT_MET
 from visionserve.project import Project
 
 if TYPE_CHECKING:
-    from visionserve.load.search import Probe
+    from visionserve.load.series.search import Probe
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,9 +39,10 @@ def search(
     root: Root = Path(),
 ) -> None:
     """Find the highest Poisson rate that holds an objective: 0 found, 1 none holds, 2 the generator fell short."""
-    from visionserve.load import plan, report, thresholds
-    from visionserve.load.capacity import Search
-    from visionserve.load.search import machines
+    from visionserve.load import plan, report
+    from visionserve.load.judging import thresholds
+    from visionserve.load.series.capacity import Search
+    from visionserve.load.series.search import machines
 
     errors_allowed = thresholds.parse(f"error_rate>{most_errors}").limit
     task = Search(

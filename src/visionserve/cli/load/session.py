@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from visionserve.client import Client
-    from visionserve.load.generator import Session
+    from visionserve.load.sending.generator import Session
     from visionserve.project import Project
     from visionserve.server.state import Running
 
@@ -114,7 +114,7 @@ def prepare(
     extra: Sequence[str] = (),
 ) -> Session:
     """A session with a server that is ready: its corpus built and written, the generator's ceiling known."""
-    from visionserve.load import ceiling, corpus, generator
+    from visionserve.load.sending import ceiling, corpus, generator
 
     def ask(model: str, picture: bytes) -> str:
         return next(iter(client.predict(model, picture)))

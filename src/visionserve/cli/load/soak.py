@@ -39,8 +39,8 @@ def soak(
 ) -> None:
     """Run a constant rate, and fail when memory, file handles or latency grow: 0 steady, 1 grows, 2 invalid."""
     from visionserve.load import plan as plans
-    from visionserve.load import soak as judge
-    from visionserve.load import thresholds
+    from visionserve.load.judging import soak as judge
+    from visionserve.load.judging import thresholds
 
     project = Project(root)
     kinds = options.weights(mix.split(","))

@@ -28,8 +28,8 @@ from visionserve.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from visionserve.load.generator import Session
-    from visionserve.load.sweep import Point
+    from visionserve.load.sending.generator import Session
+    from visionserve.load.series.sweep import Point
 
 _READY_TIMEOUT = 300.0  # seconds
 
@@ -70,7 +70,7 @@ def sweep(
     """Measure every combination of settings: each is served, made ready, measured and recorded."""
     from visionserve.load import plan as plans
     from visionserve.load import report
-    from visionserve.load import sweep as sweeps
+    from visionserve.load.series import sweep as sweeps
 
     settings = dict(_axis(text) for text in setting or [])
     usual = plans.Plan(users=8, warm_up=plans.seconds(warm_up), duration=plans.seconds(duration), seed=seed)

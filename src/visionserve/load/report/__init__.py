@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from visionserve.load import capacity, runs, soak, sweep
+from visionserve.load import runs
 from visionserve.load.errors import LoadError
+from visionserve.load.judging import soak
 from visionserve.load.report import facts, figures, timelines
+from visionserve.load.series import capacity, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

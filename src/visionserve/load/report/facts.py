@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from visionserve.load import judgement, search, soak, statistics, sweep, validity
+from visionserve.load.judging import judgement, soak, statistics, validity
 from visionserve.load.outcomes import RIGHT, Outcome
 from visionserve.load.report import sentences
+from visionserve.load.series import search, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.load.capacity import Searched
-    from visionserve.load.judgement import Judgement
+    from visionserve.load.judging.judgement import Judgement
+    from visionserve.load.judging.statistics import Estimate
     from visionserve.load.runs import Run
-    from visionserve.load.statistics import Estimate
-    from visionserve.load.sweep import Swept
+    from visionserve.load.series.capacity import Searched
+    from visionserve.load.series.sweep import Swept
 
 _COMPARED = ("throughput", "goodput", "mean", "p50", "p99")
 

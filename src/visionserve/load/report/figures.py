@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from visionserve.load import judgement, statistics
+from visionserve.load.judging import judgement, statistics
 from visionserve.load.report.charts import Chart, number
 from visionserve.load.report.widths import HEIGHT, LOW, WIDE, both
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from visionserve.load.judging.statistics import Floats
     from visionserve.load.runs import Run
-    from visionserve.load.statistics import Floats
 
 _SERIES = ("a", "b", "c", "d")
 _BINS = 60

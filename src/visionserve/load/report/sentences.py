@@ -11,9 +11,9 @@ from visionserve.load.outcomes import RIGHT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.load.capacity import Searched
-    from visionserve.load.judgement import Judgement
+    from visionserve.load.judging.judgement import Judgement
     from visionserve.load.runs import Run
+    from visionserve.load.series.capacity import Searched
 
 
 def of_run(run: Run, judged: Judgement, objections: Sequence[str]) -> str:

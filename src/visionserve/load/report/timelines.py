@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from visionserve.load import judgement, statistics
+from visionserve.load.judging import judgement, statistics
 from visionserve.load.outcomes import RIGHT, Outcome
 from visionserve.load.report.charts import Chart
 from visionserve.load.report.widths import LOW, both
 
 if TYPE_CHECKING:
+    from visionserve.load.judging.soak import Drift
     from visionserve.load.runs import Run
-    from visionserve.load.soak import Drift
 
 _MINUTES = 600  # seconds; the axis of a longer run counts minutes
 

@@ -117,6 +117,20 @@ def record(names: Sequence[str], probabilities: torch.Tensor) -> list[GoldenAnsw
     ]
 
 
+def require_fit(answers: Sequence[GoldenAnswer], pictures: int, classes: int) -> None:
+    """Refuse recorded answers that are not one per picture, or name a class that there is not.
+
+    Raises:
+        GoldenError: They are or do.
+    """
+    if len(answers) != pictures or any(
+        not answer.top or not all(0 <= index < classes for index, _ in answer.top) for answer in answers
+    ):
+        raise GoldenError(
+            "the archive's golden.json does not fit its pictures and classes; build the archive again"
+        )
+
+
 def verify(
     expected: Sequence[GoldenAnswer], probabilities: torch.Tensor, labels: Sequence[str], tolerance: float
 ) -> None:
@@ -134,11 +148,7 @@ def verify(
     Raises:
         GoldenError: Names the first picture that differs, what was recorded and what came.
     """
-    classes = probabilities.shape[1]
-    if len(expected) != len(probabilities) or any(
-        not answer.top or not all(0 <= index < classes for index, _ in answer.top) for answer in expected
-    ):
-        raise GoldenError("the archive's golden.json does not fit its pictures and classes; rebuild it")
+    require_fit(expected, *probabilities.shape)
     for answer, row in zip(expected, probabilities, strict=True):
         got, (best, recorded) = int(row.argmax()), answer.top[0]
         if got not in answer.best(2 * tolerance):
@@ -174,4 +184,6 @@ def from_json(document: Sequence[Mapping[str, object]]) -> list[GoldenAnswer]:
             for entry in document
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise GoldenError("the archive's golden.json is not a list of recorded answers; rebuild it") from error
+        raise GoldenError(
+            "the archive's golden.json is not a list of recorded answers; build the archive again"
+        ) from error

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visionserve.load import statistics
+from visionserve.load.judging import statistics
 from visionserve.load.outcomes import RIGHT, Outcome
 from visionserve.load.samples import MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from visionserve.load.judging.statistics import Estimate, Floats
     from visionserve.load.samples import Samples
-    from visionserve.load.statistics import Estimate, Floats
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 STAGES = ("generator", "waiting", "decode", "inference")

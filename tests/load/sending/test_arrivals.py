@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from visionserve.load import arrivals
+from visionserve.load.sending import arrivals
 
 
 def first(count: int, kind: arrivals.Arrivals, **options: float) -> np.ndarray:

@@ -10,18 +10,20 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from visionserve.load import judgement, runs, search, thresholds
+from visionserve.load import runs
 from visionserve.load.errors import LoadError
+from visionserve.load.judging import judgement, thresholds
 from visionserve.load.plan import Plan
-from visionserve.load.search import Found, GeneratorTooSlow, Probe
+from visionserve.load.series import search
+from visionserve.load.series.search import Found, GeneratorTooSlow, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from visionserve.load.generator import Session
+    from visionserve.load.judging.thresholds import Threshold
     from visionserve.load.runs import Run
-    from visionserve.load.thresholds import Threshold
+    from visionserve.load.sending.generator import Session
 
 FILE = "search.json"
 _FORMAT = 1

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from visionserve.load import machine, runs
 from visionserve.load.errors import LoadError
-from visionserve.load.processes import FILE, Watch, find_server
+from visionserve.load.sending.processes import FILE, Watch, find_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from visionserve.client import Client
-    from visionserve.load.corpus import Corpus
     from visionserve.load.plan import Plan
     from visionserve.load.runs import Run
+    from visionserve.load.sending.corpus import Corpus
 
 CORPUS = "corpus"
 _GRACE = 30.0  # seconds for Locust to start and end

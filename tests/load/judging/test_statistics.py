@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from visionserve.load import statistics
-from visionserve.load.statistics import Estimate
+from visionserve.load.judging import statistics
+from visionserve.load.judging.statistics import Estimate
 
 RNG = np.random.default_rng
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visionserve.load import judgement, statistics
+from visionserve.load.judging import judgement, statistics
 from visionserve.load.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from visionserve.load.judging.statistics import Estimate, Floats
     from visionserve.load.runs import Run
-    from visionserve.load.statistics import Estimate, Floats
 
 _HOUR = 3600.0
 _MEBIBYTE = 1 << 20

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from visionserve.load import corpus
 from visionserve.load.errors import LoadError
+from visionserve.load.sending import corpus
 
 if TYPE_CHECKING:
     from pathlib import Path

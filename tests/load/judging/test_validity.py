@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.load.recordings import recorded
 
-from visionserve.load import judgement, validity
+from visionserve.load.judging import judgement, validity
 from visionserve.load.plan import Plan
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tests.load import queueing
 
-from visionserve.load import search, statistics
 from visionserve.load.errors import LoadError
-from visionserve.load.search import Probe
+from visionserve.load.judging import statistics
+from visionserve.load.series import search
+from visionserve.load.series.search import Probe
 
 BOUND, SERVICE = 0.1, 0.01
 

@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from visionserve.load import judgement
 from visionserve.load.errors import LoadError
+from visionserve.load.judging import judgement
 
 if TYPE_CHECKING:
-    from visionserve.load.judgement import Judgement
+    from visionserve.load.judging.judgement import Judgement
     from visionserve.load.samples import Samples
 
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}

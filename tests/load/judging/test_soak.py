@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from visionserve.load import soak
+from visionserve.load.judging import soak
 from visionserve.load.plan import Plan
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visionserve.load import judgement, statistics
+from visionserve.load.judging import judgement, statistics
 from visionserve.load.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from visionserve.load.judgement import Judgement
+    from visionserve.load.judging.judgement import Judgement
+    from visionserve.load.judging.statistics import Estimate
     from visionserve.load.plan import Plan
     from visionserve.load.samples import Samples
-    from visionserve.load.statistics import Estimate
 
 # How late a request may leave, as a share of the latency bound (of the median where there is none), and the
 # least that counts, in ms: the timers of an event loop are no better.

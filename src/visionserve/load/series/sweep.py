@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from visionserve.load.generator import Session
     from visionserve.load.runs import Run
+    from visionserve.load.sending.generator import Session
 
 FILE = "sweep.json"
 _FORMAT = 1

@@ -15,8 +15,9 @@ import pytest
 from tests.load import queueing
 from tests.load.conftest import SessionMaker, serving
 
-from visionserve.load import judgement, runs, statistics
+from visionserve.load import runs
 from visionserve.load import samples as samples_module
+from visionserve.load.judging import judgement, statistics
 from visionserve.load.outcomes import Outcome
 from visionserve.load.plan import Plan
 

@@ -8,10 +8,13 @@ import pytest
 from tests.load.conftest import serving
 from tests.load.recordings import recorded, run_folder
 
-from visionserve.load import capacity, ceiling, runs, thresholds
-from visionserve.load.capacity import Search
+from visionserve.load import runs
+from visionserve.load.judging import thresholds
 from visionserve.load.plan import Plan
-from visionserve.load.search import GeneratorTooSlow, Probe
+from visionserve.load.sending import ceiling
+from visionserve.load.series import capacity
+from visionserve.load.series.capacity import Search
+from visionserve.load.series.search import GeneratorTooSlow, Probe
 from visionserve.project import Project
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.load.recordings import recorded
 
-from visionserve.load import judgement
+from visionserve.load.judging import judgement
 from visionserve.load.outcomes import Outcome
 from visionserve.load.samples import WARM_UP
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.load.conftest import serving
 
-from visionserve.load import sweep
 from visionserve.load.errors import LoadError
 from visionserve.load.plan import Plan
+from visionserve.load.series import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from visionserve.load.generator import Session
+    from visionserve.load.sending.generator import Session
 
 PLANS = [Plan(users=count, warm_up=0, duration=1) for count in (1, 3)]
 

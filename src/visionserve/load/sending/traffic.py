@@ -18,9 +18,10 @@ from gevent.pool import Pool
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
-from visionserve.load import arrivals, corpus, outcomes
+from visionserve.load import outcomes
 from visionserve.load.plan import Plan
 from visionserve.load.samples import MEASURED, WARM_UP, Journal
+from visionserve.load.sending import arrivals, corpus
 
 if TYPE_CHECKING:
     from locust import FastHttpUser

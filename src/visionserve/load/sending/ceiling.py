@@ -1,6 +1,6 @@
 """What the generator itself can send at most: its rate against a server that reads requests and does nothing.
 
-python -m visionserve.load.ceiling runs that server alone, and prints its port.
+python -m visionserve.load.sending.ceiling runs that server alone, and prints its port.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionserve.load import machine, validity
+from visionserve.load import machine
 from visionserve.load.errors import LoadError
+from visionserve.load.judging import validity
 from visionserve.load.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from visionserve.load.generator import Session
+    from visionserve.load.sending.generator import Session
     from visionserve.project import Project
 
 _USERS = 16
@@ -98,7 +99,7 @@ def measure(session: Session, generators: int = 1, seconds: float = 3.0) -> dict
     """The requests per second that the generator reaches with a session's corpus, and the cores it used."""
     plan = Plan(users=_USERS * generators, warm_up=1.0, duration=seconds, generators=generators)
     with tempfile.TemporaryDirectory(prefix="visionserve-") as folder:
-        with running([sys.executable, "-m", "visionserve.load.ceiling"]) as host:
+        with running([sys.executable, "-m", "visionserve.load.sending.ceiling"]) as host:
             run = replace(session, host=host, facts={}, extra=()).run(plan, Path(folder) / "run")
         samples = run.samples[run.samples["phase"] == 1]
         elapsed = float(samples["answered"].max() - samples["scheduled"].min()) / 1e9

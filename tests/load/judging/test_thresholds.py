@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.load.recordings import recorded
 
-from visionserve.load import judgement, thresholds
 from visionserve.load.errors import LoadError
+from visionserve.load.judging import judgement, thresholds
 from visionserve.load.outcomes import Outcome
 
 
