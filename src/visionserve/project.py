@@ -9,6 +9,8 @@ from pathlib import Path
 _CARRIED = Path(__file__).with_name("defaults")
 _DEFAULTS = _CARRIED if _CARRIED.is_dir() else Path(__file__).parents[2]
 
+SUFFIX = ".mar"  # of an archive, as TorchServe has it
+
 _HANDLER = Path("handlers") / "image_classifier.py"
 _LOCUSTFILE = Path("tests") / "load" / "locustfile.py"
 
@@ -84,7 +86,7 @@ class Project:
 
     def archive(self, name: str) -> Path:
         """The archive of a model, be it there or not."""
-        return self.store / f"{name}.mar"
+        return self.store / f"{name}{SUFFIX}"
 
     def find(self, path: Path | str) -> Path:
         """A file by its path in the project: the folder's own, else the installed one if there is such a file."""

@@ -20,6 +20,8 @@ from visionserve.server.properties import Properties
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.cli.conftest import Run
+
     from visionserve.archiver.builder import Built
 
 COMMAND = [sys.executable, "-m", "visionserve"]
@@ -68,12 +70,20 @@ def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
         (["predict", "models"], "no answer from http://127.0.0.1:"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_1(words: list[str], message: str, empty: Path) -> None:
-    done = run(*words, cwd=empty, TORCH_HOME=str(empty))
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout == ""
+def test_a_mistake_is_one_line_and_exit_code_1(
+    words: list[str], message: str, empty: Path, visionserve: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(empty))
+    done = visionserve(*words, cwd=empty)
+    assert done.code == 1
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert done.out == ""
+
+
+def test_a_mistake_in_a_process_of_its_own_is_the_same(empty: Path) -> None:
+    done = run("serve", "no.pth", cwd=empty)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: no.pth: no such file\n")
 
 
 @pytest.mark.parametrize(
@@ -89,42 +99,44 @@ def test_a_mistake_is_one_line_and_exit_code_1(words: list[str], message: str, e
         (["sweep"], "no archives in model_store"),
     ],
 )
-def test_a_load_test_of_nothing_says_so(words: list[str], message: str, empty: Path) -> None:
-    done = run("load", *words, cwd=empty, TORCH_HOME=str(empty))
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_a_load_test_of_nothing_says_so(words: list[str], message: str, empty: Path, visionserve: Run) -> None:
+    done = visionserve("load", *words, cwd=empty)
+    assert done.code == 1
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, project: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, project: Path, visionserve: Run) -> None:
     (tmp_path / "model_store").write_text("a file where the folder would be")
     (tmp_path / "models").symlink_to(project / "models")
-    done = run(
-        "archive", "demo-resnet18", "--weights", str(project / "weights" / "demo-resnet18.pth"), cwd=tmp_path
+    done = visionserve(
+        "archive", "demo-resnet18", "--weights", project / "weights" / "demo-resnet18.pth", cwd=tmp_path
     )
-    assert done.returncode == 1
-    assert "error: model_store: File exists" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.code == 1
+    assert "error: model_store: File exists" in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
-def test_weights_are_relative_to_where_the_user_stands(tmp_path: Path, project: Path) -> None:
+def test_weights_are_relative_to_where_the_user_stands(tmp_path: Path, project: Path, visionserve: Run) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "mine.pth").write_bytes(b"no weights")
-    done = run("archive", "demo-resnet18", "--weights", "mine.pth", "--root", str(project), cwd=tmp_path / "here")
-    assert "error: mine.pth: is no checkpoint" in done.stderr
+    done = visionserve(
+        "archive", "demo-resnet18", "--weights", "mine.pth", "--root", project, cwd=tmp_path / "here"
+    )
+    assert "error: mine.pth: is no checkpoint" in done.err
 
 
-def test_a_wrong_option_is_exit_code_2(empty: Path) -> None:
-    assert run("serve", "--no-such-option", cwd=empty).returncode == 2
+def test_a_wrong_option_is_exit_code_2(empty: Path, visionserve: Run) -> None:
+    assert visionserve("serve", "--no-such-option", cwd=empty).code == 2
 
 
-def test_stop_and_status_without_a_server(empty: Path) -> None:
-    assert run("stop", cwd=empty).stdout == "not running\n"
-    assert run("status", cwd=empty).returncode == 3
+def test_stop_and_status_without_a_server(empty: Path, visionserve: Run) -> None:
+    assert visionserve("stop", cwd=empty).out == "not running\n"
+    assert visionserve("status", cwd=empty).code == 3
 
 
-def test_the_help_lists_every_verb(empty: Path) -> None:
-    listed = run("--help", cwd=empty).stdout
+def test_the_help_lists_every_verb(empty: Path, visionserve: Run) -> None:
+    listed = visionserve("--help", cwd=empty).out
     for verb in ("weights", "archive", "init", "serve", "stop", "status", "predict", "load", "demo"):
         assert re.search(rf"\b{verb}\b", listed)
 
@@ -180,7 +192,9 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"PK", "is no archive"), (None, "lacks MAR-INF/MANIFEST.json")])
-def test_a_damaged_archive_is_one_line(content: bytes | None, message: str, tmp_path: Path, project: Path) -> None:
+def test_a_damaged_archive_is_one_line(
+    content: bytes | None, message: str, tmp_path: Path, project: Path, visionserve: Run
+) -> None:
     mar = tmp_path / "model_store" / "x.mar"
     mar.parent.mkdir()
     (tmp_path / "config.properties").symlink_to(project / "config.properties")
@@ -189,10 +203,10 @@ def test_a_damaged_archive_is_one_line(content: bytes | None, message: str, tmp_
             file.writestr("nothing", "")
     else:
         mar.write_bytes(content)
-    done = run("serve", "x", cwd=tmp_path)
-    assert done.returncode == 1
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert message in done.stderr
+    done = visionserve("serve", "x", cwd=tmp_path)
+    assert done.code == 1
+    assert len(done.err.strip().splitlines()) == 1
+    assert message in done.err
 
 
 def test_a_server_that_outlived_its_supervisor_is_found_and_stopped(

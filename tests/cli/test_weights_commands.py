@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 import torchvision
 
-from visionserve import cli
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.cli.conftest import Run
 
 
 @pytest.fixture(scope="module")
@@ -25,30 +23,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state_dict = {f"module.{name}": tensor for name, tensor in net.state_dict().items()}
     torch.save({"epoch": 12, "best_acc1": torch.tensor(75.5), "state_dict": state_dict}, path)
     return path
-
-
-@dataclass(frozen=True)
-class Done:
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def visionserve(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, called in this process: importing torch for each command would take most of the time."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["visionserve", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return Done(ended.value.code or 0, out, err)
-
-    return run
 
 
 def test_inspect_says_what_the_file_is(checkpoint: Path, visionserve: Run) -> None:

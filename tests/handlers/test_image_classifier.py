@@ -165,7 +165,7 @@ def test_describe_answers_the_management_call_alone(worker: Worker) -> None:
 ITEMS = items()
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(places=st.lists(st.integers(0, len(ITEMS) - 1), min_size=1, max_size=8))
 def test_any_batch_of_anything_gets_as_many_answers_each_its_own(
     places: list[int], worker: Worker, alone: Answers
@@ -179,7 +179,7 @@ def test_any_batch_of_anything_gets_as_many_answers_each_its_own(
             assert error_of(answer) == expected
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     bodies=st.lists(st.one_of(st.binary(max_size=200), st.text(max_size=50).map(str.encode)), max_size=8),
     kind=st.sampled_from(["", "application/json", "text/plain", "image/jpeg", "multipart/form-data", "ä/\u0000"]),

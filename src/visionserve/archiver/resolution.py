@@ -19,18 +19,17 @@ from visionserve.archiver.models.assumptions import Stated
 from visionserve.archiver.models.spec import require_name
 from visionserve.archiver.weights import acquisition, entries, lookup
 from visionserve.archiver.weights.acquisition import Wanted
+from visionserve.project import SUFFIX
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from visionserve.archiver.builder import Built
     from visionserve.archiver.models.assumptions import Assumed
     from visionserve.project import Project
-
-ARCHIVE = ".mar"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _name(target: str, stated: Stated) -> str:
         SpecError: TorchServe does not take it.
     """
     path = Path(target)
-    if path.suffix == ARCHIVE:
+    if path.suffix == SUFFIX:
         name = stated.name or path.stem
     else:
         name = stated.name or (assumptions.model_name(path) if _is_weights(path) else target)
@@ -115,7 +114,7 @@ def _is_weights(path: Path) -> bool:
 
 def _prepare(project: Project, target: str, stated: Stated, progress: Progress, *, offline: bool) -> Target:
     path = Path(target)
-    if path.suffix == ARCHIVE:
+    if path.suffix == SUFFIX:
         if not path.is_file():
             raise WeightsError(f"{path}: no such archive")
         _require_unsaid(dataclasses.replace(stated, name=None), path)
@@ -154,19 +153,15 @@ def _of_yaml(project: Project, name: str, progress: Progress, *, trust_pickle: b
     archive = project.archive(name)
     source = catalog.find(project.root, name)
     spec = catalog.read(source)
-    if archive.is_file():
-        before = fingerprint.recorded(archive)
-        if before is None or not lookup.are_here(project.root, name, spec.handler):
-            return Target(name, archive)  # there is nothing to compare it with, or to build it from
-        changes = fingerprint.changed(before, fingerprint.of_described(project, spec))
-        if not changes:
-            progress.step(f"{archive}: reused, for nothing that it was built from has changed")
-            return Target(name, archive)
-        progress.step(f"{archive} is built again: changed since: {', '.join(changes)}")
-    else:
+    if not archive.is_file():
         acquisition.acquire(project, Wanted.named(project.root, name), offline=offline, tell=progress.step)
-    with progress.working(f"building {archive} as {source} says"):
+    elif fingerprint.recorded(archive) is None or not lookup.are_here(project.root, name, spec.handler):
+        return Target(name, archive)  # there is nothing to compare it with, or to build it from
+    with progress.working(f"reading what {source} names"):
         built_from = fingerprint.of_described(project, spec)
+    if _is_current(archive, built_from, progress):
+        return Target(name, archive)
+    with progress.working(f"building {archive} as {source} says"):
         built = builder.build(project.root, spec, source, trust_pickle=trust_pickle, built_from=built_from)
     progress.built(built)
     return Target(name, archive)
@@ -192,22 +187,18 @@ def _of_weights(project: Project, path: Path, stated: Stated, progress: Progress
     archive = project.archive(name)
     built_from = fingerprint.of_assumed(project, assumed)
     if archive.is_file():
-        before = fingerprint.recorded(archive)
         if project.model(name).is_file():
             raise SpecError(
                 f"{project.model(name)} describes {name}: 'visionserve serve {name}' serves it; to serve {path}"
                 " without it, add --name"
             )
-        if before is None:
+        if fingerprint.recorded(archive) is None:
             raise SpecError(
                 f"{archive} is another model's, which 'visionserve serve {name}' serves; serve {path} by another"
                 " name with --name"
             )
-        changes = fingerprint.changed(before, built_from)
-        if not changes:
-            progress.step(f"{archive}: reused, for nothing that it was built from has changed")
-            return Target(name, archive)
-        progress.step(f"{archive} is built again: changed since: {', '.join(changes)}")
+    if _is_current(archive, built_from, progress):
+        return Target(name, archive)
     with (
         progress.working(f"building {archive}"),
         tempfile.TemporaryDirectory(prefix="visionserve-") as scratch,
@@ -221,3 +212,16 @@ def _of_weights(project: Project, path: Path, stated: Stated, progress: Progress
         )
     progress.built(built)
     return Target(name, archive)
+
+
+def _is_current(archive: Path, built_from: Mapping[str, str], progress: Progress) -> bool:
+    """Whether the archive that is there, if there is one, was built from just this; tells what changed."""
+    before = fingerprint.recorded(archive)
+    if before is None:
+        return False
+    changes = fingerprint.changed(before, built_from)
+    if changes:
+        progress.step(f"{archive} is built again: changed since: {', '.join(changes)}")
+    else:
+        progress.step(f"{archive}: reused, for nothing that it was built from has changed")
+    return not changes

@@ -37,7 +37,10 @@ TrustPickle = Annotated[
 
 Key = Annotated[
     str | None,
-    typer.Option("--key", help="Where in the file the state dict is, such as model_ema; found by default."),
+    typer.Option(
+        help="Where in the file the state dict is, such as model_ema.",
+        show_default="found automatically",
+    ),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

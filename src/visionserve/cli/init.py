@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visionserve.cli import stated as options
-from visionserve.cli.console import Root, TrustPickle, errors, output
+from visionserve.cli.console import Key, Root, TrustPickle, errors, output
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def init(
     crop: options.Crop = None,
     mean: options.Mean = None,
     std: options.Std = None,
-    key: options.Key = None,
+    key: Key = None,
     trust_pickle: TrustPickle = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a YAML that is there.")] = False,
     root: Root = Path(),

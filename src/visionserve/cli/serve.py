@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from visionserve.cli import stated as options
 from visionserve.cli.archive import show
-from visionserve.cli.console import Root, TrustPickle, errors, interrupted, output
+from visionserve.cli.console import Key, Root, TrustPickle, errors, interrupted, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def serve(
     crop: options.Crop = None,
     mean: options.Mean = None,
     std: options.Std = None,
-    key: options.Key = None,
+    key: Key = None,
     trust_pickle: TrustPickle = False,
     offline: Annotated[bool, typer.Option("--offline", help="Download no weights.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds the models may take to become ready.")] = 600,

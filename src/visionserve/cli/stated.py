@@ -60,14 +60,6 @@ Std = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        help="Where in the file the state dict is, such as model_ema.",
-        show_default="found automatically",
-        rich_help_panel=_PANEL,
-    ),
-]
 
 
 def read(*, mean: str | None, std: str | None, resize: int | None, crop: int | None, **said: Any) -> Stated:

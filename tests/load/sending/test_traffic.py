@@ -106,7 +106,7 @@ def test_processes_share_the_rate_and_lose_no_record(fake_session: SessionMaker,
 
 def test_wrong_answers_and_rejections_are_told_apart(fake_session: SessionMaker, tmp_path: Path) -> None:
     run = fake_session(service=0.02, wrong_every=10, reject_above=4).run(
-        Plan(rate=80, warm_up=0, duration=5), tmp_path / "run"
+        Plan(rate=80, warm_up=0, duration=3), tmp_path / "run"
     )
     judged = run.judge()
     assert judged.outcomes[Outcome.WRONG] == pytest.approx(judged.outcomes[Outcome.OK] / 9, abs=3)

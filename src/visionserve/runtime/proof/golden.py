@@ -6,6 +6,7 @@ whole way, from encoded bytes to probabilities, so they also watch over decoding
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def encode(image: Image.Image, image_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def pictures() -> list[Picture]:
+@functools.cache
+def pictures() -> tuple[Picture, ...]:
     """The golden pictures: landscape and portrait, larger and smaller than the input, JPEG and PNG."""
     shapes = [
         (500, 375, "JPEG"),
@@ -94,13 +96,13 @@ def pictures() -> list[Picture]:
         (96, 64, "PNG"),
         (300, 300, "JPEG"),
     ]
-    return [
+    return tuple(
         Picture(
             f"photograph-{seed}-{width}x{height}.{kind.lower()}",
             encode(photograph(seed, width, height), kind),
         )
         for seed, (width, height, kind) in enumerate(shapes)
-    ]
+    )
 
 
 def record(names: Sequence[str], probabilities: torch.Tensor) -> list[GoldenAnswer]:
