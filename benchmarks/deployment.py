@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 from visionserve.archiver import builder, contents
 from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog

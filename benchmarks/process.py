@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

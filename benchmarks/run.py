@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks import agreement, plan, turns
-from benchmarks.contenders import NotRun
 from benchmarks.corpus import Pictures
 from benchmarks.deployment import Deployment
+from benchmarks.errors import NotRun
 from benchmarks.reference import Reference
 from benchmarks.results import Entry
 from visionserve.archiver.models import catalog

@@ -182,7 +182,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
         assert user.run("predict", "red.jpg").returncode == 0
         loaded = user.run("load", "run", "--users", "1", "--duration", "6s", "--warm-up", "1s", "--out", "load")
         # 2: so short a run on cores that others use may be found invalid, in a line that says why.
-        assert loaded.returncode in (0, 2), loaded.stderr
+        assert loaded.returncode == (2 if "invalid:" in loaded.stderr else 0), loaded.stderr
         assert (user.folder / "load" / "report.html").is_file()
 
     built = (user.folder / "model_store" / "trees.mar").stat().st_ino

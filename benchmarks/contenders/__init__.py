@@ -9,10 +9,6 @@ if TYPE_CHECKING:
     from benchmarks.traffic import Form
 
 
-class NotRun(Exception):
-    """A contender cannot be measured here; the message says why."""
-
-
 class Server(Protocol):
     """A server of one model.
 

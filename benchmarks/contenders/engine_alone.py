@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import process
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 from visionserve.runtime.pictures.fit import stack
 from visionserve.runtime.wire.request import Request
 from visionserve.runtime.worker import Worker

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import process
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server import health, properties

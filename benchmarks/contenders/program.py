@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import process
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 
 if TYPE_CHECKING:
     from benchmarks.deployment import Deployment

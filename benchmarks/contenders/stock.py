@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from benchmarks import process
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 from visionserve.server import java, properties
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from benchmarks import process
-from benchmarks.contenders import NotRun
+from benchmarks.errors import NotRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import REPOSITORY
@@ -39,10 +39,10 @@ def load(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def reported(root: Path, kind: str) -> dict[str, object]:
+def reported(root: Path, kind: str) -> dict[str, Any]:
     """What the command's report says."""
     assert (root / kind / "report.html").stat().st_size > 5_000
-    document: dict[str, object] = json.loads((root / kind / "report.json").read_text())
+    document: dict[str, Any] = json.loads((root / kind / "report.json").read_text())
     return document
 
 
@@ -52,17 +52,21 @@ def test_search_finds_a_rate_that_holds_and_reports_it(root: Path) -> None:
     found = json.loads((root / "search" / "search.json").read_text())
     assert (done.returncode, found["rate"] > 0) == (0, True), done.stdout + done.stderr
     assert any(probe["confirming"] and probe["holds"] for probe in found["probes"])
-    assert "requests/s at p99 < 5" in str(reported(root, "search")["sentence"])
+    assert "requests/s at p99 < 5" in reported(root, "search")["sentence"]
 
 
 def test_soak_asks_at_the_given_rate_and_reports_growth(root: Path) -> None:
     done = load(root, "soak", "roomy", "--rate", "5", "--duration", "20s", "--warm-up", "2s")
     assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a young server may still grow
     header = json.loads((root / "soak" / "run.json").read_text())
     assert header["plan"]["rate"] == 5
     assert header["finished"]
-    assert "at 5 requests/s" in str(reported(root, "soak")["sentence"])
+    report = reported(root, "soak")
+    assert "at 5 requests/s" in report["sentence"]
+    if "invalid:" in done.stderr:  # cores that others use too; the report then says so as well
+        assert done.returncode in (1, 2), done.stderr
+    else:  # a young server may still grow, and then the report says so
+        assert done.returncode == (1 if report["soak"]["grows"] else 0), done.stdout + done.stderr
 
 
 def test_sweep_serves_each_setting_and_reports_every_point(root: Path) -> None:
@@ -73,4 +77,4 @@ def test_sweep_serves_each_setting_and_reports_every_point(root: Path) -> None:
     document = json.loads((root / "sweep" / "sweep.json").read_text())
     assert [point["settings"] for point in document["points"]] == [{"batchSize": 1}, {"batchSize": 4}]
     assert document["failures"] == {}
-    assert "2 of 2" in str(reported(root, "sweep")["sentence"])
+    assert "2 of 2" in reported(root, "sweep")["sentence"]
