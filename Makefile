@@ -75,7 +75,7 @@ test-all: $(VENV)/.browser $(VENV)/.benchmark ## the same and the long tests: a 
 	$(BIN)/python -m pytest -m "not manual"
 
 test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest tests/runtime/engines \
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -m "not manual" tests/runtime/engines \
 		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/test_calibration.py
 
 test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, file to answer

@@ -212,6 +212,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
     assert "7 classes, from --classes" in summary.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_offline(user: User) -> None:
     done = user.run("serve", "resnet50", "--offline")
     assert done.returncode == 1

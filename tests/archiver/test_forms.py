@@ -34,8 +34,19 @@ if TYPE_CHECKING:
     from visionserve.archiver.models.spec import ModelSpec
 
 LABELS = list(colours.HUES)
-# The small network in every form always, the large ones in one form in the slow tier, in all by `make test-forms`.
+# The small network in these forms always and in every form in the slow tier; the large ones in one form in the
+# slow tier, in all by `make test-forms`. That every form gives the same tensors is asked of all of them always.
 SMALL = "resnet18"
+ALWAYS = (
+    "state dict",
+    "state dict, legacy",
+    "DataParallel checkpoint",
+    "averaged weights",
+    "TorchScript, scripted",
+    "safetensors",
+    "fp16",
+    "backbone.",
+)
 LARGE = ("resnet50", "vgg16")
 LARGE_FORM = "DataParallel checkpoint"
 
@@ -43,7 +54,7 @@ LARGE_FORM = "DataParallel checkpoint"
 def tier(architecture: str, form: str) -> list[pytest.MarkDecorator]:
     """The marks of one network in one form."""
     if architecture == SMALL:
-        return []
+        return [] if form in ALWAYS else [pytest.mark.slow]
     return [pytest.mark.slow if form == LARGE_FORM else pytest.mark.manual]
 
 

@@ -209,6 +209,7 @@ def test_a_damaged_archive_is_one_line(
     assert message in done.err
 
 
+@pytest.mark.slow
 def test_a_server_that_outlived_its_supervisor_is_found_and_stopped(
     tmp_path: Path, project: Path, demo_archives: dict[str, Built]
 ) -> None:

@@ -55,6 +55,7 @@ def test_other_weights_than_the_golden_answers_were_made_with_never_become_ready
     assert not server.folder.exists()
 
 
+@pytest.mark.slow
 def test_a_handler_that_cannot_be_imported_is_named(
     demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:

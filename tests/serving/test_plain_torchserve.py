@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from visionserve.archiver.builder import Built
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(sys.executable).parent
 DEADLINE = 120.0
 

@@ -47,7 +47,7 @@ def session(server: TorchServe, client: Client, tmp_path: Path) -> Callable[[dic
 def test_every_good_picture_is_right_and_every_bad_one_refused(
     session: Callable[[dict[str, float], float], Session], tmp_path: Path
 ) -> None:
-    run = session(dict(corpus.DEFAULT_MIX), 0.3).run(Plan(users=4, warm_up=1, duration=8), tmp_path / "run")
+    run = session(dict(corpus.DEFAULT_MIX), 0.3).run(Plan(users=4, warm_up=1, duration=4), tmp_path / "run")
     outcomes = run.judge().outcomes
     assert outcomes[Outcome.OK] > 0
     assert outcomes[Outcome.REFUSED_BAD] > 0

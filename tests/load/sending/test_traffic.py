@@ -122,7 +122,7 @@ def test_wrong_answers_and_rejections_are_told_apart(fake_session: SessionMaker,
 
 def test_timeouts_and_a_dead_server_are_told_apart(fake_session: SessionMaker, tmp_path: Path) -> None:
     slow = fake_session(service=0.001, stall_after=0.5, stall=30)
-    run = slow.run(Plan(rate=20, warm_up=0, duration=3, timeout=1), tmp_path / "slow")
+    run = slow.run(Plan(rate=40, warm_up=0, duration=1.5, timeout=0.5), tmp_path / "slow")
     assert run.judge().outcomes[Outcome.TIMEOUT] > 20
     nobody = replace(slow, host="http://127.0.0.1:9")
     run = nobody.run(Plan(users=1, warm_up=0, duration=1), tmp_path / "gone")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from visionserve.runtime.engines import Engine
 
 
+pytestmark = pytest.mark.slow
+
 TRANSFORM = Transform(resize=64, crop=64, mean=quick.MEAN, std=quick.STD)
 
 
