@@ -93,8 +93,8 @@ class User:
         return done
 
     @contextmanager
-    def serving(self, *words: object) -> Iterator[str]:
-        """The server while it is ready; yields all it printed until then."""
+    def serving(self, *words: object, models: int = 1) -> Iterator[str]:
+        """The server once that many models are ready; yields all it printed until then."""
         log = self.folder.parent / "serve.log"
         with (
             log.open("w") as errors,
@@ -111,7 +111,7 @@ class User:
             printed = ""
             for line in process.stdout:
                 printed += line
-                if line.startswith("ready"):
+                if printed.count("\nready") + printed.startswith("ready") == models:
                     break
             try:
                 yield log.read_text() + printed
@@ -199,7 +199,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
     # When there is more to say: a YAML, served beside an archive; what is changed in it is served.
     begun = user.run("init", "trees.pth", "--labels", "trees.txt", "--name", "grove")
     assert begun.returncode == 0, begun.stderr
-    with user.serving("grove", "model_store/trees.mar") as printed:
+    with user.serving("grove", "model_store/trees.mar", models=2) as printed:
         assert "predictions/grove" in printed
         assert "predictions/trees" in printed
     yaml = user.folder / "models" / "grove.yaml"
