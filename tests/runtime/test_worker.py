@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-import yaml
 from tests.support import quick
+from tests.support.unpacked import with_config, with_member
 
 from visionserve.runtime import archive
 from visionserve.runtime.engines import isolation
@@ -104,10 +104,7 @@ def test_an_unsafe_pillow_is_only_trusted_with_the_exact_way(
     monkeypatch.setattr("PIL.__version__", version)
     config = archive.read_config(unpacked)
     config["handler"]["decode"] = "fast"
-    for path in unpacked.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / archive.CONFIG_FILE).unlink()
-    (tmp_path / archive.CONFIG_FILE).write_text(yaml.safe_dump(config))
+    with_config(unpacked, tmp_path, config)
     with caplog.at_level(logging.WARNING):
         opened = Worker.open(tmp_path, device=CPU)
     warned = [record.getMessage() for record in caplog.records if "corrupt memory" in record.getMessage()]
@@ -137,10 +134,7 @@ def test_settings_without_what_the_worker_needs_name_it(key: str, unpacked: Path
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])
 def test_damaged_settings_are_one_line(text: str, unpacked: Path, tmp_path: Path) -> None:
-    for path in unpacked.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / archive.CONFIG_FILE).unlink()
-    (tmp_path / archive.CONFIG_FILE).write_text(text)
+    with_member(unpacked, tmp_path, archive.CONFIG_FILE, text.encode())
     with pytest.raises(SpecError, match=r"the archive's model-config\.yaml is missing or damaged"):
         Worker.open(tmp_path, device=CPU)
 

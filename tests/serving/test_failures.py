@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import zipfile
@@ -28,10 +29,13 @@ def properties(project: Path) -> Properties:
 
 
 def with_member(mar: Path, target: Path, member: str, data: bytes) -> Path:
-    """A copy of an archive with one member replaced."""
+    """A copy of an archive in which one member is another, as if it had been built so."""
     with zipfile.ZipFile(mar) as source, zipfile.ZipFile(target, "w") as copy:
+        manifest = json.loads(source.read(archive.MANIFEST_FILE))
+        manifest["sha256"][member] = hashlib.sha256(data).hexdigest()
+        changed = {member: data, archive.MANIFEST_FILE: json.dumps(manifest).encode()}
         for name in source.namelist():
-            copy.writestr(name, data if name == member else source.read(name))
+            copy.writestr(name, changed.get(name) or source.read(name))
     return target
 
 

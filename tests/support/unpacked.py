@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +23,31 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 
 
+def with_member(folder: Path, target: Path, member: str, data: bytes) -> Path:
+    """An unpacked archive in which one member is another, as if it had been built so."""
+    for path in folder.iterdir():
+        if path.name != "MAR-INF":
+            (target / path.name).symlink_to(path)
+    (target / member).unlink()
+    (target / member).write_bytes(data)
+    manifest = json.loads((folder / members.MANIFEST_FILE).read_text())
+    manifest["sha256"][member] = hashlib.sha256(data).hexdigest()
+    (target / "MAR-INF").mkdir()
+    (target / members.MANIFEST_FILE).write_text(json.dumps(manifest))
+    return target
+
+
+def with_config(folder: Path, target: Path, config: Mapping[str, Any]) -> Path:
+    """An unpacked archive with other settings."""
+    return with_member(folder, target, members.CONFIG_FILE, yaml.safe_dump(config).encode())
+
+
 def opened(folder: Path, **handler: object) -> Mapping[str, Any]:
     """What a worker says of an archive whose `handler` section is changed."""
+    config = members.read_config(folder)
+    config["handler"].update(handler)
     with tempfile.TemporaryDirectory() as scratch:
-        changed = Path(scratch)
-        for path in folder.iterdir():
-            (changed / path.name).symlink_to(path)
-        config = members.read_config(folder)
-        config["handler"].update(handler)
-        (changed / members.CONFIG_FILE).unlink()
-        (changed / members.CONFIG_FILE).write_text(yaml.safe_dump(config))
-        return Worker.open(changed, device=CPU).description
+        return Worker.open(with_config(folder, Path(scratch), config), device=CPU).description
 
 
 def source(archive: Path) -> Source:

@@ -211,8 +211,9 @@ def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], de
         EngineError: What the spec pins is lacking here.
         GoldenError: It gives other answers than fp32.
     """
-    manifest = mar.manifest(served.model.name, served.carried.path.name, {})
     here = {name: data for name, data in members.items() if "/" not in name}
+    digests = mar.digests_of(here, served.carried)
+    manifest = mar.manifest(served.model.name, served.carried.path.name, digests)
     for name, data in {**here, MANIFEST_FILE: json.dumps(manifest).encode()}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)

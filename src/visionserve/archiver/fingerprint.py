@@ -18,6 +18,7 @@ from visionserve.archiver.weights import lookup
 from visionserve.runtime import network
 from visionserve.runtime.archive import PROVENANCE_FILE
 from visionserve.runtime.machine import device
+from visionserve.runtime.proof.integrity import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +93,7 @@ def _provenance(archive: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(archive) as mar:
             document = json.loads(mar.read(PROVENANCE_FILE))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except UNREADABLE:
         return {}
     return document if isinstance(document, dict) else {}
 

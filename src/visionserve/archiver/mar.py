@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from visionserve.archiver.weights.digests import sha256_of
 from visionserve.runtime.archive import CONFIG_FILE, MANIFEST_FILE
+from visionserve.runtime.errors import WeightsError
+from visionserve.runtime.proof import integrity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,14 @@ def manifest(name: str, weights_file: str, digests: Mapping[str, str]) -> dict[s
     }
 
 
+def digests_of(members: Mapping[str, bytes], weights_file: Found) -> dict[str, str]:
+    """The SHA-256 of each member, the weights' as they were read."""
+    return {
+        **{member: hashlib.sha256(data).hexdigest() for member, data in members.items()},
+        weights_file.path.name: weights_file.sha256,
+    }
+
+
 def write(path: Path, name: str, weights_file: Found, members: Mapping[str, bytes]) -> Written:
     """Write an archive whole or not at all.
 
@@ -79,10 +88,10 @@ def write(path: Path, name: str, weights_file: Found, members: Mapping[str, byte
 
     Raises:
         OSError: The folder cannot be written, or the disk is full.
+        WeightsError: The weights file has changed since it was read.
     """
     weights_name = weights_file.path.name
-    digests = {member: hashlib.sha256(data).hexdigest() for member, data in members.items()}
-    document = manifest(name, weights_name, {**digests, weights_name: weights_file.sha256})
+    document = manifest(name, weights_name, digests_of(members, weights_file))
     contents = {**members, MANIFEST_FILE: json.dumps(document, indent=2).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{name}.", suffix=".mar")
@@ -90,9 +99,10 @@ def write(path: Path, name: str, weights_file: Found, members: Mapping[str, byte
         with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for member in sorted([*contents, weights_name]):
                 if member == weights_name:
-                    _copy(archive, member, weights_file.path)
+                    _copy(archive, weights_file)
                 else:
                     archive.writestr(_entry(member), contents[member])
+        integrity.seal(Path(temporary))
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -108,7 +118,13 @@ def _entry(member: str) -> zipfile.ZipInfo:
     return info
 
 
-def _copy(archive: zipfile.ZipFile, member: str, path: Path) -> None:
+def _copy(archive: zipfile.ZipFile, weights: Found) -> None:
+    """Pack the weights, and see that they are still those that were read."""
+    path, digest = weights.path, hashlib.sha256()
     large = path.stat().st_size > _ZIP64_FROM
-    with path.open("rb") as source, archive.open(_entry(member), "w", force_zip64=large) as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    with path.open("rb") as source, archive.open(_entry(path.name), "w", force_zip64=large) as target:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            target.write(block)
+    if digest.hexdigest() != weights.sha256:
+        raise WeightsError(f"{path}: has changed while it was packed; build again once nothing writes it")

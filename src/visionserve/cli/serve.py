@@ -90,7 +90,7 @@ def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bo
     progress = resolution.Progress(step, errors.status, options.show, show)
     ready = resolution.prepare(project, targets, said, progress, offline=offline)
     for target in ready:
-        store.require_complete(target.archive)
+        store.require_undamaged(target.archive)
     return {target.name: target.archive for target in ready}
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from visionserve.runtime.errors import SpecError
 from visionserve.runtime.proof import golden
+from visionserve.runtime.proof.integrity import UNREADABLE
 
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
 CONFIG_FILE = "model-config.yaml"
@@ -54,6 +55,19 @@ def read_identity(root: Root) -> Identity:
         raise _damaged(MANIFEST_FILE) from error
 
 
+def read_digests(root: Root) -> dict[str, str]:
+    """The SHA-256 of every other member, in hexadecimal, as the manifest has them; empty where it has none.
+
+    Raises:
+        SpecError: It is damaged.
+    """
+    manifest = _read(root, MANIFEST_FILE)
+    digests = manifest.get("sha256", {}) if isinstance(manifest, dict) else None
+    if not isinstance(digests, dict):
+        raise _damaged(MANIFEST_FILE)
+    return {str(member): str(digest) for member, digest in digests.items()}
+
+
 def read_config(root: Root) -> dict[str, Any]:
     """The model's settings: TorchServe's own, and the section `handler`.
 
@@ -62,7 +76,7 @@ def read_config(root: Root) -> dict[str, Any]:
     """
     try:
         config = yaml.safe_load((root / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
+    except (*UNREADABLE, yaml.YAMLError) as error:
         raise _damaged(CONFIG_FILE) from error
     if not isinstance(config, dict):
         raise _damaged(CONFIG_FILE)
@@ -111,7 +125,7 @@ def known_answers(root: Root) -> list[tuple[golden.Picture, frozenset[str]]]:
 def _read(root: Root, member: str) -> Any:
     try:
         return json.loads((root / member).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, RecursionError) as error:  # KeyError: not in the zip file
+    except UNREADABLE as error:
         raise _damaged(member) from error
 
 

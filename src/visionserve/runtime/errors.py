@@ -4,6 +4,7 @@ VisionserveError            the command line prints the line and exits with `exi
 ├── SpecError               what a model's YAML or an archive says of a model is impossible
 ├── WeightsError            weights are missing, damaged, or not of this architecture
 ├── EngineError             an engine or a precision that this machine or this archive lacks
+├── IntegrityError          an archive, or a member of it, is not what was built
 └── GoldenError             the network does not give the answers it was built with
 
 What can go wrong with one request is in `wire.errors`.
@@ -30,6 +31,10 @@ class WeightsError(VisionserveError):
 
 class EngineError(VisionserveError):
     """An engine or a precision is lacking here, or none of those there are gives the right answers."""
+
+
+class IntegrityError(VisionserveError):
+    """An archive, or a member of it, is not what was built: damaged, changed or of unknown origin."""
 
 
 class GoldenError(VisionserveError):

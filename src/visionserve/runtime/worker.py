@@ -24,6 +24,7 @@ from visionserve.runtime.machine import cores
 from visionserve.runtime.machine import device as devices
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode, jpeg
+from visionserve.runtime.proof import integrity
 from visionserve.runtime.wire import payload, responses
 from visionserve.runtime.wire.errors import ExplanationUnsupported, RequestError
 from visionserve.runtime.wire.options import Options
@@ -83,11 +84,13 @@ class Worker:
             threads: The cores to compute and decode with. Default: all.
 
         Raises:
+            IntegrityError: A member of the archive is not what was built.
             SpecError: The archive's settings are damaged.
             WeightsError: Its weights are damaged or not those of its architecture.
             EngineError: There is no engine here that the archive allows.
             GoldenError: The network answers differently from when it was built.
         """
+        integrity.require_members(folder, archive.read_digests(folder))
         config = archive.read_config(folder)
         labels = archive.read_labels(folder)
         identity = archive.read_identity(folder)

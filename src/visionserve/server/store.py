@@ -5,7 +5,10 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
+from visionserve.runtime import archive
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, MANIFEST_FILE
+from visionserve.runtime.errors import SpecError
+from visionserve.runtime.proof import integrity
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -49,20 +52,23 @@ def archives(project: Project, names: Sequence[str]) -> dict[str, Path]:
     for name, path in found.items():
         if not path.is_file():
             raise ServerError(f"{path} does not exist; build it with 'visionserve archive {name}'")
-        require_complete(path)
+        require_undamaged(path)
     return found
 
 
-def require_complete(path: Path) -> None:
-    """Check that a file is one of our archives: TorchServe takes anything, and its workers then die in circles.
+def require_undamaged(path: Path) -> None:
+    """Check that a file is one of our archives and just what was built, every bit of it.
+
+    TorchServe takes anything, and its workers then die in circles.
 
     Raises:
         ServerError: It is none, or lacks a part.
+        IntegrityError: Something in it is not what was built.
     """
     try:
         with zipfile.ZipFile(path) as mar:
             missing = _NEEDED - set(mar.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
+    except integrity.UNREADABLE as error:
         cause = error.strerror if isinstance(error, OSError) else error
         raise ServerError(f"{path} is no archive ({cause}); build it again with 'visionserve archive'") from error
     if missing:
@@ -70,3 +76,8 @@ def require_complete(path: Path) -> None:
             f"{path} lacks {', '.join(sorted(missing))}, so it is none of visionserve's archives"
             "; build it with 'visionserve archive'"
         )
+    try:
+        digests = archive.read_digests(zipfile.Path(path))
+    except SpecError:
+        digests = {}  # the manifest itself is damaged, which is found next
+    integrity.require_whole(path, digests)
