@@ -38,10 +38,11 @@ def run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
-    """A project with models and nothing built, and no torch hub cache."""
+    """A project with models and nothing built, no torch hub cache, and ports where nothing answers."""
     root = tmp_path_factory.mktemp("empty")
-    for name in ("models", "handlers", "config.properties"):
+    for name in ("models", "handlers"):
         (root / name).symlink_to(project / name)
+    Properties.read(project / "config.properties").on_free_ports().write(root / "config.properties")
     return root
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support import quick
-from tests.support.unpacked import with_config, with_member
+from tests.support.unpacked import with_config, with_members
 
 from visionserve.runtime import archive
 from visionserve.runtime.engines import isolation
@@ -134,7 +134,7 @@ def test_settings_without_what_the_worker_needs_name_it(key: str, unpacked: Path
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])
 def test_damaged_settings_are_one_line(text: str, unpacked: Path, tmp_path: Path) -> None:
-    with_member(unpacked, tmp_path, archive.CONFIG_FILE, text.encode())
+    with_members(unpacked, tmp_path, {archive.CONFIG_FILE: text.encode()})
     with pytest.raises(SpecError, match=r"the archive's model-config\.yaml is missing or damaged"):
         Worker.open(tmp_path, device=CPU)
 

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 
 
-def with_member(folder: Path, target: Path, member: str, data: bytes) -> Path:
-    """An unpacked archive in which one member is another, as if it had been built so."""
+def with_members(folder: Path, target: Path, changed: Mapping[str, bytes]) -> Path:
+    """An unpacked archive in which some members are others, as if it had been built so."""
     for path in folder.iterdir():
         if path.name != "MAR-INF":
             (target / path.name).symlink_to(path)
-    (target / member).unlink()
-    (target / member).write_bytes(data)
     manifest = json.loads((folder / members.MANIFEST_FILE).read_text())
-    manifest["sha256"][member] = hashlib.sha256(data).hexdigest()
+    for member, data in changed.items():
+        (target / member).unlink()
+        (target / member).write_bytes(data)
+        manifest["sha256"][member] = hashlib.sha256(data).hexdigest()
     (target / "MAR-INF").mkdir()
     (target / members.MANIFEST_FILE).write_text(json.dumps(manifest))
     return target
@@ -39,7 +40,7 @@ def with_member(folder: Path, target: Path, member: str, data: bytes) -> Path:
 
 def with_config(folder: Path, target: Path, config: Mapping[str, Any]) -> Path:
     """An unpacked archive with other settings."""
-    return with_member(folder, target, members.CONFIG_FILE, yaml.safe_dump(config).encode())
+    return with_members(folder, target, {members.CONFIG_FILE: yaml.safe_dump(config).encode()})
 
 
 def opened(folder: Path, **handler: object) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.unpacked import opened, source
+from tests.support.unpacked import opened, source, with_members
 
 from visionserve.runtime.engines import openvino, selection
 from visionserve.runtime.errors import EngineError, GoldenError, WeightsError
@@ -71,14 +71,9 @@ def test_bf16_is_native_where_the_processor_has_it_and_onednn_may_use_it(
 def wrong(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same archive with a graph that normalises otherwise, as a damaged or mistaken engine would."""
     folder = tmp_path_factory.mktemp("wrong")
-    for path in archive.iterdir():
-        (folder / path.name).symlink_to(path)
     dark = dataclasses.replace(source(archive).model.transform, mean=(2.0, 2.0, 2.0))
     graph = openvino.convert(source(archive).network(), dark)
-    for name, data in openvino.serialise(graph, openvino.GRAPH_FILE).items():
-        (folder / name).unlink()
-        (folder / name).write_bytes(data)
-    return folder
+    return with_members(archive, folder, openvino.serialise(graph, openvino.GRAPH_FILE))
 
 
 def test_auto_passes_an_engine_over_that_answers_wrongly_and_logs_it_once(
@@ -107,9 +102,6 @@ def test_int8_is_openvinos_alone_and_fastest_comes_first() -> None:
 
 
 def test_weights_that_every_engine_needs_are_no_engines_fault(archive: Path, tmp_path: Path) -> None:
-    for path in archive.iterdir():
-        if path.suffix != ".pth":
-            (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "quick.pth").write_bytes(b"damaged")
+    with_members(archive, tmp_path, {"quick.pth": b"damaged"})
     with pytest.raises(WeightsError, match=r"quick\.pth cannot be read as weights"):
         opened(tmp_path)
