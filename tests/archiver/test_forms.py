@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import io
 import json
-import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ import yaml
 from PIL import Image
 from tests.archiver.conftest import FORMS, Form
 from tests.conftest import EXACT
+from tests.support.unpacked import served
 from torch import nn
 
 from visionserve.archiver import builder
@@ -108,35 +106,6 @@ def model(project: Path, name: str, **handler: Any) -> tuple[ModelSpec, Path]:
         yaml.safe_dump({"batchSize": 1, "handler": {**EXACT, "labels": "models/demo/colours.txt", **handler}})
     )
     return catalog.read(source), source
-
-
-def served(archive: Path, folder: Path, pictures: list[bytes]) -> list[dict[str, float]]:
-    """What the archive's own handler answers, unpacked and called as TorchServe's worker does it."""
-    with zipfile.ZipFile(archive) as mar:
-        mar.extractall(folder)
-    manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ts leaves its version file open
-        ts = importlib.import_module("ts.context")
-    config = yaml.safe_load((folder / "model-config.yaml").read_text())
-    context = ts.Context(
-        manifest["model"]["modelName"],
-        str(folder),
-        manifest,
-        len(pictures),
-        None,
-        "0.12.0",
-        model_yaml_config=config,
-    )
-    context.request_processor = [ts.RequestProcessor({}) for _ in pictures]
-    module_spec = importlib.util.spec_from_file_location("handler", folder / manifest["model"]["handler"])
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    handler = module.ImageClassifier()
-    handler.initialize(context)
-    return [json.loads(body) for body in handler.handle([{"body": data} for data in pictures], context)]
 
 
 def assert_same(got: list[dict[str, float]], expected: list[dict[str, float]]) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
 import json
 import tempfile
+import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,3 +58,32 @@ def opened(folder: Path, **handler: object) -> Mapping[str, Any]:
 def source(archive: Path) -> Source:
     model = Model.from_config(members.read_config(archive), quick.LABELS, "quick", "1.0")
     return Source(archive, model, CPU, threads=1)
+
+
+def served(archive: Path, folder: Path, pictures: list[bytes]) -> list[dict[str, float]]:
+    """What the archive's own handler answers, unpacked and called as TorchServe's worker does it."""
+    with zipfile.ZipFile(archive) as mar:
+        mar.extractall(folder)
+    manifest = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ts leaves its version file open
+        ts = importlib.import_module("ts.context")
+    config = yaml.safe_load((folder / "model-config.yaml").read_text())
+    context = ts.Context(
+        manifest["model"]["modelName"],
+        str(folder),
+        manifest,
+        len(pictures),
+        None,
+        "0.12.0",
+        model_yaml_config=config,
+    )
+    context.request_processor = [ts.RequestProcessor({}) for _ in pictures]
+    module_spec = importlib.util.spec_from_file_location("handler", folder / manifest["model"]["handler"])
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    handler = module.ImageClassifier()
+    handler.initialize(context)
+    return [json.loads(body) for body in handler.handle([{"body": data} for data in pictures], context)]

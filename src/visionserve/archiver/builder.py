@@ -212,8 +212,7 @@ def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], de
         GoldenError: It gives other answers than fp32.
     """
     here = {name: data for name, data in members.items() if "/" not in name}
-    digests = mar.digests_of(here, served.carried)
-    manifest = mar.manifest(served.model.name, served.carried.path.name, digests)
+    manifest = mar.manifest(served.model.name, served.carried.path.name, mar.digests_of(here, served.carried))
     for name, data in {**here, MANIFEST_FILE: json.dumps(manifest).encode()}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
