@@ -12,8 +12,9 @@ import pytest
 import torch
 import torchvision
 
-from visionserve.archiver import resolution
+from visionserve.archiver import builder, resolution
 from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.weights import download
 from visionserve.project import Project
 from visionserve.runtime.errors import SpecError, WeightsError
@@ -58,6 +59,22 @@ def save(path: Path, seed: int = 0) -> Path:
 @pytest.fixture(autouse=True)
 def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-cache"))
+
+
+def test_what_has_changed_is_told_and_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    birds = save(tmp_path / "birds.pth")
+    assert prepare(tmp_path, birds)[1].built
+    assert not prepare(tmp_path, birds)[1].built
+
+    def build(*_: object, **__: object) -> None:
+        raise SpecError("it is built again")
+
+    monkeypatch.setattr(builder, "build", build)
+    with pytest.raises(SpecError, match="it is built again"):
+        prepare(tmp_path, birds, stated=Stated(input=InputChanges(resize=300)))
+    save(birds, seed=1)
+    with pytest.raises(SpecError, match="it is built again"):
+        prepare(tmp_path, birds)
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
         (["init", "no.pth"], "error: no.pth: cannot be read: No such file"),
         (["predict", "config.properties", "--model", "x"], "no answer from http://127.0.0.1:"),
         (["predict", "models"], "no answer from http://127.0.0.1:"),
+        (["predict", "no.jpg", "models"], "error: no.jpg: no such file or folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(
@@ -103,6 +104,22 @@ def test_a_mistake_in_a_process_of_its_own_is_the_same(empty: Path) -> None:
 def test_a_load_test_of_nothing_says_so(words: list[str], message: str, empty: Path, visionserve: Run) -> None:
     done = visionserve("load", *words, cwd=empty)
     assert done.code == 1
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["report", "nowhere"], "error: no results in nowhere: none of run.json"),
+        (["run", "x", "--out", "config.properties"], "error: config.properties: is no folder"),
+    ],
+)
+def test_a_load_test_without_a_place_for_results_is_one_line_and_exit_code_2(
+    words: list[str], message: str, empty: Path, visionserve: Run
+) -> None:
+    done = visionserve("load", *words, cwd=empty)
+    assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert len(done.err.strip().splitlines()) == 1
 

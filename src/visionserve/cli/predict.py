@@ -22,7 +22,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.", exists=True)],
+    images: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.")],
     model: Annotated[str | None, typer.Option(help="The model; may be left out when only one is served.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
     url: Annotated[
@@ -40,11 +40,12 @@ def predict(
 
     if url and not (management or model):
         raise typer.BadParameter("with --url, name the --model or the --management address that lists them")
+    files = _files(images)
     found = state.addresses(Project(root))
     failed = False
     with Client(url or found.inference, management or found.management) as client:
         name = model or client.only_model()
-        for path in _files(images):
+        for path in files:
             try:
                 answer = client.predict(name, path.read_bytes())
             except Refused as error:
@@ -60,6 +61,9 @@ def predict(
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise VisionserveError(f"{', '.join(missing)}: no such file or folder")
     files = [
         file
         for path in paths

@@ -56,6 +56,11 @@ def test_what_is_said_comes_first(checkpoint: Path, tmp_path: Path) -> None:
     assert "'wren' is class 0 and 'kite' class 2" in assumed.facts["labels"]
 
 
+def test_a_crop_larger_than_the_picture_is_told(checkpoint: Path, tmp_path: Path) -> None:
+    assumed = assumptions.assume(Project(tmp_path), checkpoint, Stated(input=InputChanges(resize=100)))
+    assert "whose border will be black: say --crop 100" in assumed.facts["transform"]
+
+
 def test_labels_of_another_count_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     labels = tmp_path / "birds.txt"
     labels.write_text("wren\nrook\n")

@@ -165,6 +165,8 @@ def _transform(
         if not entry and changes.resize is None and transform.crop == 224 and transform.resize != _USUAL_RESIZE
         else ""
     )
+    if transform.crop > transform.resize:
+        hint += f". The crop is larger than the picture, whose border will be black: say --crop {transform.resize}"
     mean, std = (" ".join(f"{value:g}" for value in values) for values in (transform.mean, transform.std))
     return transform, (
         f"resize {transform.resize} ({transform.interpolation}), crop {transform.crop}, mean {mean}, std {std}"

@@ -18,9 +18,7 @@ def add_commands(app: typer.Typer) -> None:
 def report(
     results: Annotated[
         list[Path],
-        typer.Argument(
-            help="Folders of runs, searches or sweeps; two or more are compared.", file_okay=False, exists=True
-        ),
+        typer.Argument(help="Folders of runs, searches or sweeps; two or more are compared."),
     ],
     bound: Annotated[
         str | None, typer.Option(help="The latency within which an answer counts as goodput: 250ms.")

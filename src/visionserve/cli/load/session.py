@@ -43,7 +43,13 @@ class Sending:
 
 
 def results_folder(project: Project, out: Path | None, names: Sequence[str], kind: str) -> Path:
-    """The folder that was asked for, else a new one named after what is measured and when."""
+    """The folder that was asked for, else a new one named after what is measured and when.
+
+    Raises:
+        LoadError: There is something else in its place.
+    """
+    if out is not None and out.exists() and not out.is_dir():
+        raise LoadError(f"{out}: is no folder; name one for the results with --out")
     return out or project.reports / f"{kind}-{'+'.join(names)}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
