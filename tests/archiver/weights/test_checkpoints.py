@@ -189,22 +189,25 @@ def test_unreadable_permissions(saved: Path) -> None:
         saved.parent.chmod(0o755)
 
 
-PEAK = """
+GROWTH = """
 import sys
 from pathlib import Path
 from visionserve.archiver.weights import checkpoints, lookup
+
+def memory(line):
+    # From /proc, for a process's ru_maxrss starts at what its parent had.
+    return next(int(row.split()[1]) * 1024 for row in open("/proc/self/status") if row.startswith(line))
+
+before = memory("VmRSS:")
 state_dict = checkpoints.read(Path(sys.argv[1])).float32()
-values = sum(tensor.numel() for tensor in state_dict.values())
-# VmHWM, for a process's ru_maxrss starts at what its parent had.
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(values, int(peak) * 1024)
+print(sum(tensor.numel() for tensor in state_dict.values()), memory("VmHWM:") - before)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("legacy", [False, True])
-def test_reading_vgg16_peaks_below_1_3_gb(legacy: bool, tmp_path: Path) -> None:
+def test_reading_vgg16_takes_its_weights_once(legacy: bool, tmp_path: Path) -> None:
     path = tmp_path / "vgg16.pth"
     with torch.device("meta"):
         net = torchvision.models.vgg16()
@@ -212,8 +215,9 @@ def test_reading_vgg16_peaks_below_1_3_gb(legacy: bool, tmp_path: Path) -> None:
     torch.save(state_dict, path, _use_new_zipfile_serialization=not legacy)
     assert path.stat().st_size > 527 << 20
 
-    done = subprocess.run([sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", GROWTH, str(path)], capture_output=True, text=True, check=True)
 
-    values, peak = map(int, done.stdout.split())
+    values, growth = map(int, done.stdout.split())
     assert values == 138_357_544
-    assert peak < 1.3e9
+    # What torch itself takes, 0.7 to 0.9 GB, is the machine's affair and not counted.
+    assert growth < 1.2 * path.stat().st_size
