@@ -140,4 +140,12 @@ weights/demo-%.pth: models/demo/demo-%.yaml src/visionserve/archiver/demo/colour
 
 .SECONDARY:
 
+# What no rule above makes: a verb that there is not, or a model without a YAML, such as a weights file's name.
+.DEFAULT:
+	@case "$@" in \
+	$(STORE)/*.mar) echo "there is no models/$(@:$(STORE)/%.mar=%).yaml to build $@ from;" \
+		"for a weights file: make serve MODEL=FILE, or visionserve init FILE" ;; \
+	*) echo "there is nothing to make $@ from; make alone lists the verbs" ;; \
+	esac; exit 1
+
 -include $(wildcard $(STORE)/.*.d)

@@ -52,6 +52,20 @@ def make(root: Path, *words: str) -> str:
     return done.stdout
 
 
+def test_a_weights_file_is_no_model(checkout: Path) -> None:
+    done = subprocess.run(
+        ["make", "archive", "MODEL=flowers.pth"], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there is no models/flowers.pth.yaml" in done.stdout
+    assert "make serve MODEL=FILE, or visionserve init FILE" in done.stdout
+
+
+def test_what_is_served_needs_no_name(checkout: Path) -> None:
+    printed = make(checkout, "--dry-run", "loadtest")
+    assert printed.split() == [".venv/bin/visionserve", "load", "run", "--users", "8", "--duration", "30s"]
+
+
 def would_build(root: Path) -> set[str]:
     printed = make(root, "--dry-run", "archive", "MODEL=demo-resnet18")
     return set(re.findall(r"visionserve (\w+) ", printed))
