@@ -77,4 +77,4 @@ def test_sweep_serves_each_setting_and_reports_every_point(root: Path) -> None:
     document = json.loads((root / "sweep" / "sweep.json").read_text())
     assert [point["settings"] for point in document["points"]] == [{"batchSize": 1}, {"batchSize": 4}]
     assert document["failures"] == {}
-    assert "2 of 2" in reported(root, "sweep")["sentence"]
+    assert "of 2 points are beaten by no other in both" in reported(root, "sweep")["sentence"]
