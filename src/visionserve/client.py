@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import requests
 
 from visionserve.runtime.errors import VisionserveError
+from visionserve.runtime.wire.options import RESPONSE
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+_NO_ADDRESS = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
 _TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
 
 
@@ -55,16 +62,18 @@ class Client:
         self._session.close()
 
     def predict(self, model: str, picture: bytes) -> dict[str, float]:
-        """Classify one encoded picture: label to probability, most probable first.
+        """Classify one encoded picture: label to probability, most probable first, whatever the model's own shape.
 
         Raises:
             Unreachable: Nothing answers.
-            Refused: The server answered with an error.
+            Refused: The server answered with an error, or with something else than labels.
         """
-        url = f"{self.inference}/predictions/{model}"
+        url = f"{self.inference}/predictions/{quote(model, safe='')}"
         answer: dict[str, float] = self._call(
-            "POST", url, data=picture, headers={"Content-Type": "application/octet-stream"}
+            "POST", url, data=picture, headers={"Content-Type": "application/octet-stream", RESPONSE: "labels"}
         )
+        if not (isinstance(answer, dict) and all(isinstance(value, float) for value in answer.values())):
+            raise Refused(200, "NoPrediction", "the answer is no prediction; is it a picture, and our server?")
         return answer
 
     def models(self) -> list[str]:
@@ -101,7 +110,7 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error; status 404 when the model is not registered.
         """
-        described: dict[str, Any] = self._call("GET", f"{self.management}/models/{model}")[0]
+        described: dict[str, Any] = self._call("GET", f"{self.management}/models/{quote(model, safe='')}")[0]
         return described
 
     def workers_ready(self, model: str) -> tuple[int, int]:
@@ -127,6 +136,8 @@ class Client:
     def _call(self, method: str, url: str, **options: Any) -> Any:
         try:
             response = self._session.request(method, url, timeout=_TIMEOUT, **options)
+        except _NO_ADDRESS as error:
+            raise Unreachable(f"{url} is no address of a server; one is http://127.0.0.1:8080") from error
         except requests.RequestException as error:
             raise Unreachable(
                 f"no answer from {url}; is the server running? Start it with 'visionserve serve'"

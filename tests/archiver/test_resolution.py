@@ -13,15 +13,15 @@ import torch
 import torchvision
 
 from visionserve.archiver import builder, resolution
-from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver.assumptions import Stated
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.weights import download
 from visionserve.project import Project
 from visionserve.runtime.errors import SpecError, WeightsError
 
 if TYPE_CHECKING:
+    from visionserve.archiver.assumptions import Assumed
     from visionserve.archiver.builder import Built
-    from visionserve.archiver.models.assumptions import Assumed
 
 
 class Told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 from visionserve.archiver.demo import colours
+from visionserve.cli import predict
+from visionserve.cli.console import output
 from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
@@ -153,6 +156,29 @@ def test_stop_and_status_without_a_server(empty: Path, visionserve: Run) -> None
     assert visionserve("status", cwd=empty).code == 3
 
 
+@pytest.mark.parametrize("pid", ["x", -5, 1.5, None])
+def test_a_damaged_record_of_a_server_is_no_server(pid: object, tmp_path: Path, visionserve: Run) -> None:
+    record = {"pid": pid, "started": 1, "java": pid, "java_started": 1, "folder": "", "inference": ""}
+    (tmp_path / ".visionserve").mkdir()
+    (tmp_path / ".visionserve" / "server.json").write_text(
+        json.dumps({**record, "management": "", "archives": {}})
+    )
+    assert visionserve("status", cwd=tmp_path).out == "not running\n"
+
+
+@pytest.mark.parametrize("url", ["here", "ftp://127.0.0.1:80", "http://"])
+def test_what_is_no_address_is_told(url: str, empty: Path, visionserve: Run) -> None:
+    done = visionserve("predict", "config.properties", "--url", url, "--model", "x", cwd=empty)
+    assert done.code == 1
+    assert "is no address of a server; one is http://127.0.0.1:8080" in done.err
+
+
+def test_labels_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print(predict._table(Path("a[b].jpg"), {"crane [bird]": 0.5, "a [/] b:x:c": 0.25}))
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("a[b].jpg", "crane [bird]", "a [/] b:x:c"))
+
+
 def test_the_help_lists_every_verb(empty: Path, visionserve: Run) -> None:
     listed = visionserve("--help", cwd=empty).out
     for verb in ("weights", "archive", "init", "serve", "stop", "status", "predict", "load", "demo"):
@@ -199,6 +225,22 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     assert next(iter(orange["predictions"])) == "orange"
     assert next(iter(red["predictions"])) == "red"
     assert bad["error"]["code"] == 400
+
+    picture = base64.b64encode((tmp_path / "red.jpg").read_bytes()).decode()
+    (tmp_path / "asked.json").write_text(json.dumps({"instances": [{"b64": picture}]}))
+    asked = run("predict", str(tmp_path / "asked.json"), cwd=root)
+    assert asked.returncode == 1
+    assert "the answer is no prediction" in asked.stderr
+    strange = run("predict", str(tmp_path / "red.jpg"), "--model", "demo-resnet18/../../ping", cwd=root)
+    assert strange.returncode == 1
+    assert "404" in strange.stderr
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.properties").symlink_to(root / "config.properties")
+    measured = run("load", "run", "--duration", "1s", cwd=elsewhere)
+    assert measured.returncode == 2
+    assert "name the folder it was started from with --root" in measured.stderr
 
     again = run("serve", "demo-resnet18", cwd=root)
     assert again.returncode == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from visionserve.archiver import resolution
-from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver.assumptions import Stated
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.runtime.errors import SpecError
 

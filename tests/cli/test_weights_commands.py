@@ -112,6 +112,16 @@ def test_a_bad_file_is_one_line_exit_code_1_and_nothing_written(
     assert list(tmp_path.iterdir()) == [bad]
 
 
+def test_convert_never_replaces_what_it_reads(checkpoint: Path, visionserve: Run) -> None:
+    before = checkpoint.read_bytes()
+    source = checkpoint.with_name("net.pth")
+    source.write_bytes(before)
+    done = visionserve("convert", source, source.parent / "." / source.name)
+    assert done.code == 1
+    assert "is the file that is read" in done.err
+    assert source.read_bytes() == before
+
+
 def test_whole_model_names_the_way_on_and_takes_it(tmp_path: Path, visionserve: Run) -> None:
     path = tmp_path / "model.pth"
     torch.save(torchvision.models.squeezenet1_1(num_classes=2), path)

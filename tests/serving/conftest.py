@@ -96,6 +96,8 @@ def large_client(
     """A client of a TorchServe of its own with ResNet-50, VGG-16 and checkpoints, for the slow tier."""
     archives = {name: built.archive.path for name, built in large_archives.items()}
     archives |= {path.stem: path for path in checkpoint_archives.values()}
+    # One that answers in detail unless asked for labels: proving it ready asks for them.
+    archives["detailed"] = quick.build(project, "detailed", more="  response: detailed\n").archive.path
     properties = Properties.read(project / "config.properties").on_free_ports()
     with TorchServe(archives, properties, project / "logs-large") as running:
         for _ in health.wait_until_ready(running, timeout=240):

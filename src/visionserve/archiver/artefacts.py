@@ -11,7 +11,7 @@ from visionserve.archiver import calibration
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import network
 from visionserve.runtime.engines import compiled, openvino
-from visionserve.runtime.errors import EngineError
+from visionserve.runtime.errors import EngineError, first_line
 from visionserve.runtime.machine import cores, processor
 from visionserve.runtime.pictures.fit import stack
 
@@ -100,7 +100,7 @@ def _convert(fresh: torch.nn.Module, transform: Transform) -> Any:
     try:
         return openvino.convert(fresh, transform)
     except Exception as error:  # torch and OpenVINO raise whatever they stumble over in a network's Python
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        cause = first_line(error)
         raise EngineError(f"engine openvino cannot take this network: {cause}") from error
 
 

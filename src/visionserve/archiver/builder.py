@@ -25,11 +25,10 @@ from visionserve.project import Project
 from visionserve.runtime import network
 from visionserve.runtime.archive import LABELS_FILE, MANIFEST_FILE
 from visionserve.runtime.engines.eager import EagerEngine
-from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.machine import cores
 from visionserve.runtime.machine import device as devices
 from visionserve.runtime.model import Model
-from visionserve.runtime.proof import agreement, golden
+from visionserve.runtime.proof import agreement
 from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def build(
         served = _served(spec, weights, Path(scratch))
         reference = _reference(served.model, weights)
         made = artefacts.make(root, spec.handler, served.model, weights.fitted.state_dict, reference.engine)
-        answers = _answers(made.int8.engine, served.model, weights.found) if made.int8 else reference.answers
+        answers = agreement.record(made.int8.engine, served.model) if made.int8 else reference.answers
         files = contents.files(Project(root), spec.handler.architecture)
         facts = contents.provenance(weights.found, weights.checkpoint, reference.device, made, built_from or {})
         members = {
@@ -192,16 +191,7 @@ def _reference(model: Model, weights: _Weights) -> _Reference:
     fitted = weights.fitted
     loaded = network.load(model.architecture, model.options, fitted.state_dict, fitted.classes, device)
     engine = EagerEngine(loaded, model.transform, device)
-    return _Reference(engine, device, _answers(engine, model, weights.found))
-
-
-def _answers(engine: Engine, model: Model, found: Found) -> list[GoldenAnswer]:
-    probabilities = agreement.probabilities(engine, model.transform)
-    if not torch.isfinite(probabilities).all():
-        raise WeightsError(
-            f"{found.path}: the network answers a golden picture with NaN; take an earlier checkpoint"
-        )
-    return golden.record([picture.name for picture in golden.pictures()], probabilities)
+    return _Reference(engine, device, agreement.record(engine, model))
 
 
 def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], device: torch.device) -> str:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime.engines import openvino
-from visionserve.runtime.errors import EngineError
-from visionserve.runtime.pictures import decode
+from visionserve.runtime.errors import EngineError, first_line
+from visionserve.runtime.pictures import decode, jpeg
 from visionserve.runtime.wire.errors import RequestError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def quantise(graph: Any, pixels: Sequence[npt.NDArray[np.uint8]]) -> Any:
         openvino.fold(graph)
         return nncf.quantize(graph, nncf.Dataset([picture[None] for picture in pixels]), subset_size=len(pixels))
     except Exception as error:  # NNCF raises whatever it stumbles over
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        cause = first_line(error)
         raise EngineError(f"precision int8: NNCF cannot quantise this network: {cause}") from error
 
 
@@ -155,7 +155,7 @@ def read(path: Path, model: Model) -> npt.NDArray[np.uint8]:
         CalibrationError: It cannot be decoded.
     """
     try:
-        exact = model.decoding != "fast"
+        exact = jpeg.is_exact(model.decoding, "int8")
         return decode.prepare(path.read_bytes(), model.max_pixels, model.transform, exact=exact)[0]
     except (RequestError, OSError) as error:
         raise CalibrationError(f"{path}: {error}; remove it from the calibration pictures") from error

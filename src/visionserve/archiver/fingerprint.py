@@ -23,7 +23,7 @@ from visionserve.runtime.proof.integrity import UNREADABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from visionserve.archiver.models.assumptions import Assumed
+    from visionserve.archiver.assumptions import Assumed
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.project import Project
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import os
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionserve.archiver import builder, fingerprint
-from visionserve.archiver.models import assumptions, catalog
-from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver import acquisition, assumptions, builder, fingerprint
+from visionserve.archiver.acquisition import Wanted
+from visionserve.archiver.assumptions import Stated
+from visionserve.archiver.models import catalog
 from visionserve.archiver.models.spec import require_name
-from visionserve.archiver.weights import acquisition, entries, lookup
-from visionserve.archiver.weights.acquisition import Wanted
+from visionserve.archiver.weights import entries, lookup
 from visionserve.project import SUFFIX
 from visionserve.runtime import network
 from visionserve.runtime.errors import SpecError, WeightsError
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from visionserve.archiver.assumptions import Assumed
     from visionserve.archiver.builder import Built
-    from visionserve.archiver.models.assumptions import Assumed
     from visionserve.project import Project
 
 
@@ -85,12 +87,14 @@ def prepare(
     called: dict[str, str] = {}
     for target in targets:
         other = called.setdefault(_name(target, stated), target)
-        if Path(other).resolve() != Path(target).resolve():
+        if os.path.realpath(other) != os.path.realpath(target):  # unlike Path.resolve, it takes links in a circle
             raise SpecError(
                 f"two of the targets are called {_name(target, stated)}: {other} and {target}"
                 "; rename one of the files"
             )
-    return [_prepare(project, target, stated, progress, offline=offline) for target in called.values()]
+    # What each is comes first: nothing is built beside a name that is none.
+    ways = [_way(project, target, stated, progress, offline=offline) for target in called.values()]
+    return [way() for way in ways]
 
 
 def _name(target: str, stated: Stated) -> str:
@@ -112,27 +116,34 @@ def _is_weights(path: Path) -> bool:
     return path.is_file() or path.name.endswith(lookup.SUFFIXES) or len(path.parts) > 1
 
 
-def _prepare(project: Project, target: str, stated: Stated, progress: Progress, *, offline: bool) -> Target:
+def _way(
+    project: Project, target: str, stated: Stated, progress: Progress, *, offline: bool
+) -> Callable[[], Target]:
+    """How a target is prepared, by what it is.
+
+    Raises:
+        VisionserveError: It is nothing, or something of which nothing more may be said.
+    """
     path = Path(target)
     if path.suffix == SUFFIX:
         if not path.is_file():
             raise WeightsError(f"{path}: no such archive")
         _require_unsaid(dataclasses.replace(stated, name=None), path)
-        return Target(_name(target, stated), path)
+        return partial(Target, _name(target, stated), path)
     if _is_weights(path):
         if not path.exists():
             what = "a link in a circle or to nothing" if path.is_symlink() else "no such file"
             raise WeightsError(f"{path}: {what}")
-        return _of_weights(project, path, stated, progress)
+        return partial(_of_weights, project, path, stated, progress)
     if catalog.exists(project.root, target):
         _require_unsaid(stated, project.model(target))
-        return _of_yaml(project, target, progress, trust_pickle=stated.trust_pickle, offline=offline)
+        return partial(_of_yaml, project, target, progress, trust_pickle=stated.trust_pickle, offline=offline)
     archive = project.archive(target)
     if archive.is_file() and (target not in network.names() or fingerprint.recorded(archive) is None):
         _require_unsaid(stated, archive)
-        return Target(target, archive)
+        return partial(Target, target, archive)
     if target in network.names():
-        return _of_architecture(project, target, stated, progress, offline=offline)
+        return partial(_of_architecture, project, target, stated, progress, offline=offline)
     close = difflib.get_close_matches(target, [*catalog.names(project.root), *network.names()], n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise SpecError(
@@ -156,7 +167,8 @@ def _of_yaml(project: Project, name: str, progress: Progress, *, trust_pickle: b
     if not archive.is_file():
         acquisition.acquire(project, Wanted.named(project.root, name), offline=offline, tell=progress.step)
     elif fingerprint.recorded(archive) is None or not lookup.are_here(project.root, name, spec.handler):
-        return Target(name, archive)  # there is nothing to compare it with, or to build it from
+        progress.step(f"{archive}: reused as it is; what it was built from is not known or not here")
+        return Target(name, archive)
     with progress.working(f"reading what {source} names"):
         built_from = fingerprint.of_described(project, spec)
     if _is_current(archive, built_from, progress):
@@ -186,17 +198,16 @@ def _of_weights(project: Project, path: Path, stated: Stated, progress: Progress
     name = assumed.spec.name
     archive = project.archive(name)
     built_from = fingerprint.of_assumed(project, assumed)
-    if archive.is_file():
-        if project.model(name).is_file():
-            raise SpecError(
-                f"{project.model(name)} describes {name}: 'visionserve serve {name}' serves it; to serve {path}"
-                " without it, add --name"
-            )
-        if fingerprint.recorded(archive) is None:
-            raise SpecError(
-                f"{archive} is another model's, which 'visionserve serve {name}' serves; serve {path} by another"
-                " name with --name"
-            )
+    if project.model(name).is_file():
+        raise SpecError(
+            f"{project.model(name)} describes {name}: 'visionserve serve {name}' serves it; to serve {path}"
+            " without it, add --name"
+        )
+    if archive.is_file() and fingerprint.recorded(archive) is None:
+        raise SpecError(
+            f"{archive} is another model's, which 'visionserve serve {name}' serves; serve {path} by another"
+            " name with --name"
+        )
     if _is_current(archive, built_from, progress):
         return Target(name, archive)
     with (

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
 from visionserve.cli import (
     archive,
@@ -23,7 +22,7 @@ from visionserve.cli import (
     summary,
     weights,
 )
-from visionserve.cli.console import errors, interrupted
+from visionserve.cli.console import errors, interrupted, marked
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
@@ -46,12 +45,12 @@ def main() -> None:
     try:
         app()
     except VisionserveError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        errors.print(marked("bold red", "error:", f" {error}"), soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # Ours are told with their cause where they are known; a full disk can happen anywhere.
         place = f"{error.filename}: " if error.filename else ""
-        errors.print(f"[bold red]error:[/] {escape(place + (error.strerror or str(error)))}", soft_wrap=True)
+        errors.print(marked("bold red", "error:", f" {place}{error.strerror or error}"), soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

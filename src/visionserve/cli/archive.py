@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from visionserve.cli.console import Root, TrustPickle, errors, output
+from visionserve.cli.console import Root, TrustPickle, busy, errors, marked, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +45,7 @@ def archive(
     for name in names:
         source = catalog.find(root, name)
         spec = catalog.read(source)
-        with errors.status(f"building {name}"):
+        with busy(f"building {name}"):
             # Of weights named here only, 'serve' could not tell whether they have changed.
             built_from = fingerprint.of_described(Project(root), spec) if weights is None else None
             built = builder.build(root, spec, source, weights, trust_pickle=trust_pickle, built_from=built_from)
@@ -65,11 +64,9 @@ def show(built: Built) -> None:
         f"  golden   {picture} is '{label}' with {probability:.4f}\n"
         f"  engine   {built.engine}" + (f"\n  int8     {built.int8}" if built.int8 else ""),
         soft_wrap=True,
-        highlight=False,
-        markup=False,
     )
     for note in built.notes:
-        errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
+        errors.print(marked("yellow", "note:", f" {note}"), soft_wrap=True)
 
 
 def _write_make_rules(target: Path, inputs: Sequence[Path]) -> None:

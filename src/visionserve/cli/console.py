@@ -5,16 +5,32 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 # Set when this process was asked to end: Python drops an exception that a signal raises in a finalizer.
 interrupted = threading.Event()
 
-output = Console()
-errors = Console(stderr=True)
+# File names, labels and messages may hold anything: nothing in a text is taken for a style or an emoji.
+output = Console(markup=False, emoji=False, highlight=False)
+errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+def marked(style: str, word: str, rest: str) -> Text:
+    """A word in a style, and what it is about."""
+    return Text.assemble((word, style), rest)
+
+
+def busy(doing: str, console: Console = errors) -> Status:
+    """A spinner beside what is being done, for as long as the context lasts."""
+    return console.status(Text(doing))
+
 
 Root = Annotated[
     Path,

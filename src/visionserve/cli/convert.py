@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from visionserve.cli.console import Key, TrustPickle, output
+from visionserve.runtime.errors import WeightsError
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -27,8 +28,10 @@ def convert(
     """Write a clean state dict with the same tensors, bit for bit."""
     from visionserve.archiver.weights import checkpoints, conversion, digests
 
+    if target.exists() and target.samefile(source):
+        raise WeightsError(f"{target}: is the file that is read; name another one to write")
     digests.verify(source)
     checkpoint = checkpoints.read(source, key, trust_pickle=trust_pickle)
     written = conversion.write(checkpoint.state_dict, target, digest_in_name=digest)
-    output.print(f"{source}: {checkpoint.describe()}", soft_wrap=True, highlight=False, markup=False)
-    output.print(f"{written}: SHA-256 {digests.sha256_of(written)}", soft_wrap=True, highlight=False, markup=False)
+    output.print(f"{source}: {checkpoint.describe()}", soft_wrap=True)
+    output.print(f"{written}: SHA-256 {digests.sha256_of(written)}", soft_wrap=True)

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli.console import Root, busy, errors, marked, output
 
 if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
     from visionserve.archiver.demo.colours import Example
     from visionserve.client import Client
     from visionserve.project import Project
-
-_READY_TIMEOUT = 300.0  # seconds
-_NOTE = "[yellow]note:[/]"
 
 
 @dataclass(frozen=True)
@@ -52,24 +49,26 @@ def demo(
     from visionserve.archiver.demo import photographs
     from visionserve.client import Client
     from visionserve.project import Project
-    from visionserve.server import health, launcher, properties
+    from visionserve.server import health, launcher, properties, store
 
     project = Project(root)
     parts = [_colours(project, model)]
     try:
         parts.append(_photographs(project, offline=offline))
     except photographs.NoPhotographs as error:
-        errors.print(f"{_NOTE} the colours alone: {escape(str(error))}", highlight=False, soft_wrap=True)
+        errors.print(marked("yellow", "note:", f" the colours alone: {error}"), soft_wrap=True)
     archives = {part.archive.stem: part.archive for part in parts}
+    for archive in archives.values():
+        store.require_undamaged(archive)
     settings = properties.Properties.read(project.config).on_free_ports()
     folder = project.reports / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     table = _table()
     wrong = 0
     with launcher.TorchServe(archives, settings, project.logs / "demo") as server:
-        with output.status(f"TorchServe loads {' and '.join(archives)}"):
-            for name, seconds in health.wait_until_ready(server, _READY_TIMEOUT):
-                output.print(f"[green]ready[/]  {name} after {seconds:.1f} s", highlight=False)
+        with busy(f"TorchServe loads {' and '.join(archives)}", output):
+            for name, seconds in health.wait_until_ready(server, health.READY_TIMEOUT):
+                output.print(marked("green", "ready", f"  {name} after {seconds:.1f} s"))
         with Client(settings.inference, settings.management) as client:
             for part in parts:
                 wrong += _ask(client, part, folder, table)
@@ -79,9 +78,8 @@ def demo(
         errors.print(f"{wrong} of {shown} pictures were classified wrongly")
         raise typer.Exit(1)
     output.print(
-        f"All {shown} are right; the pictures are in {escape(str(folder))}. The server is stopped.\n"
+        f"All {shown} are right; the pictures are in {folder}. The server is stopped.\n"
         "Next, your own network: 'visionserve serve flowers.pth --labels flowers.txt'.",
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -102,11 +100,11 @@ def _colours(project: Project, model: str) -> Part:
     if not weights.exists():
         accuracy = colours.make(spec.handler, weights)
         right = f"{accuracy:.0%} of {colours.HELD_OUT} held-out pictures right"
-        output.print(f"[green]made[/]   {weights.name}: {right}", highlight=False, soft_wrap=True)
+        output.print(marked("green", "made", f"   {weights.name}: {right}"), soft_wrap=True)
     archive = project.archive(model)
     labels = project.find(str(spec.handler.labels))
     if not colours.is_current(archive, [source, weights, labels, *_carried(project)]):
-        with output.status(f"building {archive}"):
+        with busy(f"building {archive}", output):
             _built(builder.build(project.root, spec, source))
     return Part(archive, "made on this machine", colours.examples())
 
@@ -122,10 +120,10 @@ def _photographs(project: Project, *, offline: bool) -> Part:
     examples = photographs.examples()
     network = photographs.choose(project.root, offline=offline)
     if network.note:
-        errors.print(f"{_NOTE} {escape(network.note)}", highlight=False)
+        errors.print(marked("yellow", "note:", f" {network.note}"))
     archive = project.archive(network.spec.name)
     if not colours.is_current(archive, [network.source, network.weights, *_carried(project)]):
-        with output.status(f"building {archive}"):
+        with busy(f"building {archive}", output):
             _built(photographs.build(project.root, network))
     return Part(archive, "trained on ImageNet", examples)
 
@@ -139,7 +137,7 @@ def _carried(project: Project) -> list[Path]:
 def _ask(client: Client, part: Part, folder: Path, table: Table) -> int:
     """Classify a part's pictures, a row each; return how many answers are wrong."""
     name = part.archive.stem
-    table.add_row(f"[bold]{name}[/]", f"[dim]{part.origin}[/]")
+    table.add_row(Text(name, "bold"), Text(part.origin, "dim"))
     wrong = 0
     for example in part.examples:
         (folder / example.name).write_bytes(example.data)
@@ -148,7 +146,7 @@ def _ask(client: Client, part: Part, folder: Path, table: Table) -> int:
         elapsed = 1000 * (time.perf_counter() - start)
         right = answer in example.accepted
         wrong += not right
-        said = f"[green]{escape(answer)}[/]" if right else f"[red]{escape(answer)}, wrong[/]"
+        said = Text(answer, "green") if right else Text(f"{answer}, wrong", "red")
         table.add_row(f"  {example.name}", example.truth, said, f"{probability:.2f}", f"{elapsed:.0f}")
     table.add_section()
     return wrong
@@ -164,4 +162,4 @@ def _table() -> Table:
 
 
 def _built(built: Built) -> None:
-    output.print(f"[green]built[/]  {built.archive.path.name}: {built.engine}", highlight=False, soft_wrap=True)
+    output.print(marked("green", "built", f"  {built.archive.path.name}: {built.engine}"), soft_wrap=True)

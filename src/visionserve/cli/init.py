@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visionserve.cli import stated as options
-from visionserve.cli.console import Key, Root, TrustPickle, errors, output
+from visionserve.cli.console import Key, Root, TrustPickle, busy, output
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def init(
     root: Root = Path(),
 ) -> None:
     """Write models/NAME.yaml from a weights file, commented, for you to edit."""
-    from visionserve.archiver.models import assumptions, draft
+    from visionserve.archiver import assumptions, draft
     from visionserve.project import Project
 
     project = Project(root)
@@ -46,15 +46,15 @@ def init(
         std=std,
         trust_pickle=trust_pickle,
     )
-    with errors.status(f"reading {file}"):
+    if not force:
+        draft.require_new(project, name or assumptions.model_name(file))
+    with busy(f"reading {file}"):
         assumed = assumptions.assume(project, file, said)
     options.show(assumed)
     for path in draft.write(project, assumed, labels, force=force):
-        output.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
+        output.print(f"written: {path}", soft_wrap=True)
     trusted = " --trust-pickle" if trust_pickle else ""
     output.print(
         f"next: visionserve serve {assumed.spec.name}{trusted}",
         soft_wrap=True,
-        highlight=False,
-        markup=False,
     )

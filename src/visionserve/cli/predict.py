@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli.console import Root, errors, marked, output
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
@@ -86,4 +86,4 @@ def _show_error(path: Path, error: Any, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"image": str(path), "error": {"code": error.status, "message": str(error)}}))
     else:
-        errors.print(f"[red]{path}[/]: {error}", soft_wrap=True, highlight=False)
+        errors.print(marked("red", str(path), f": {error}"), soft_wrap=True)

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from visionserve.cli import stated as options
 from visionserve.cli.archive import show
-from visionserve.cli.console import Key, Root, TrustPickle, errors, interrupted, output
+from visionserve.cli.console import Key, Root, TrustPickle, busy, errors, interrupted, marked, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from visionserve.archiver.models.assumptions import Stated
+    from visionserve.archiver.assumptions import Stated
     from visionserve.project import Project
     from visionserve.server.launcher import TorchServe
 
@@ -57,6 +56,7 @@ def serve(
     A weights file is inspected, packed into model_store/NAME.mar and served. What it does not say is assumed and
     printed; the options override it. Weights of a torchvision classifier that are not here are downloaded.
     """
+    from visionserve.archiver.assumptions import Stated
     from visionserve.project import Project
     from visionserve.server import state, store
 
@@ -76,6 +76,8 @@ def serve(
         std=std,
         trust_pickle=trust_pickle,
     )
+    if not targets and (offline or said != Stated()):
+        raise typer.BadParameter("options about weights need a target: visionserve serve FILE --labels ...")
     archives = _prepared(project, targets, said, offline=offline) if targets else store.archives(project, [])
     _run(project, archives, timeout)
 
@@ -85,9 +87,9 @@ def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bo
     from visionserve.server import store
 
     def step(sentence: str) -> None:
-        errors.print(escape(sentence), highlight=False, soft_wrap=True)
+        errors.print(sentence, soft_wrap=True)
 
-    progress = resolution.Progress(step, errors.status, options.show, show)
+    progress = resolution.Progress(step, busy, options.show, show)
     ready = resolution.prepare(project, targets, said, progress, offline=offline)
     for target in ready:
         store.require_undamaged(target.archive)
@@ -101,11 +103,12 @@ def _run(project: Project, archives: Mapping[str, Path], timeout: float) -> None
     with launcher.TorchServe(archives, settings, project.logs) as server:
         state.record(project, server)
         try:
-            with errors.status(f"TorchServe is loading {', '.join(archives)}"):
+            with busy(f"TorchServe is loading {', '.join(archives)}"):
                 for name, seconds in health.wait_until_ready(server, timeout):
                     url = f"{settings.inference}/predictions/{name}"
                     output.print(
-                        f"[green]ready[/] {name} after {seconds:.1f} s:  curl -T image.jpg {url}", soft_wrap=True
+                        marked("green", "ready", f" {name} after {seconds:.1f} s:  curl -T image.jpg {url}"),
+                        soft_wrap=True,
                     )
             code = _wait(server)
             errors.print(f"TorchServe ended by itself with code {code}; the logs are in {server.logs}")

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from visionserve.cli.console import errors
+from visionserve.cli.console import errors, marked
 
 if TYPE_CHECKING:
-    from visionserve.archiver.models.assumptions import Assumed, Stated
+    from visionserve.archiver.assumptions import Assumed, Stated
 
 _PANEL = "Override what is assumed of a weights file"
 
@@ -68,7 +67,7 @@ def read(*, mean: str | None, std: str | None, resize: int | None, crop: int | N
     Raises:
         SpecError: A value is impossible.
     """
-    from visionserve.archiver.models.assumptions import Stated
+    from visionserve.archiver.assumptions import Stated
     from visionserve.archiver.models.spec import InputChanges
 
     changes = InputChanges(resize=resize, crop=crop, mean=_colours("--mean", mean), std=_colours("--std", std))
@@ -77,9 +76,9 @@ def read(*, mean: str | None, std: str | None, resize: int | None, crop: int | N
 
 def show(assumed: Assumed) -> None:
     """Print what was found in a weights file and taken for granted."""
-    errors.print(f"[bold]{escape(assumed.spec.name)}[/], taken for granted:", highlight=False)
+    errors.print(marked("bold", assumed.spec.name, ", taken for granted:"))
     for topic, fact in assumed.facts.items():
-        errors.print(f"  {topic:<13} {escape(fact)}", highlight=False, soft_wrap=True)
+        errors.print(f"  {topic:<13} {fact}", soft_wrap=True)
 
 
 def _colours(option: str, text: str | None) -> tuple[float, float, float] | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from visionserve.cli.console import Json, Root, TrustPickle, output, print_json
@@ -36,7 +35,7 @@ def summary(
     root: Root = Path(),
 ) -> None:
     """Print the layer table of a network: names, output shapes, parameters, multiply-adds."""
-    from visionserve.archiver.networks.summary import summarize
+    from visionserve.archiver.summary import summarize
 
     found = summarize(root, model, _size(size), weights, classes=classes, trust_pickle=trust_pickle)
     if as_json:
@@ -53,15 +52,12 @@ def summary(
         if layer.depth <= depth:
             name = "  " * layer.depth + (layer.name.rpartition(".")[2] or found.model)
             output_shape = "x".join(map(str, layer.output))
-            table.add_row(
-                escape(name), layer.kind, output_shape, f"{layer.parameters:,}", f"{layer.multiply_adds:,}"
-            )
+            table.add_row(name, layer.kind, output_shape, f"{layer.parameters:,}", f"{layer.multiply_adds:,}")
     output.print(table)
     output.print(
         f"{found.classes} classes, from {found.classes_from}; {found.parameters:,} parameters;"
         f" {found.multiply_adds / 1e9:.3f} billion multiply-adds a picture",
         soft_wrap=True,
-        highlight=False,
     )
 
 

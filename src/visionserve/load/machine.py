@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from visionserve.runtime.machine import cores
 
 _PACKAGES = (
     "visionserve",
@@ -31,7 +32,7 @@ def describe() -> dict[str, Any]:
     """This machine's hardware and system."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores.available(),
         "memory_gib": round(psutil.virtual_memory().total / _GIBIBYTE, 1),
         "gpus": [
             line.strip()

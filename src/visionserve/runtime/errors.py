@@ -39,3 +39,8 @@ class IntegrityError(VisionserveError):
 
 class GoldenError(VisionserveError):
     """The network, as loaded here, does not give the answers recorded when it was built."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line; its kind where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

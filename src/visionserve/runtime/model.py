@@ -6,6 +6,7 @@ out, and this is read from the result.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -36,7 +37,8 @@ class Transform:
         std: Per RGB channel, divided by after the mean is subtracted.
 
     Raises:
-        SpecError: A size is not positive, or a standard deviation is not above 0.
+        SpecError: A size is not positive, a mean not a finite number up to 1, or a standard deviation not a finite
+            one above 0.
     """
 
     resize: int
@@ -55,6 +57,13 @@ class Transform:
             raise SpecError(f"input.interpolation is {self.interpolation!r}; allowed: {allowed}")
         if len(self.mean) != _CHANNELS or len(self.std) != _CHANNELS:
             raise SpecError("input.mean and input.std hold a number each for red, green and blue")
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if not all(map(math.isfinite, numbers)):
+                raise SpecError(f"input.{name} is {list(numbers)}: every value must be a finite number")
+        if max(self.mean) > 1:
+            raise SpecError(
+                f"input.mean is {list(self.mean)}: it is subtracted from pixels scaled to [0, 1]; divide by 255"
+            )
         if min(self.std) <= 0:
             raise SpecError(f"input.std is {list(self.std)}: every value must be above 0")
 

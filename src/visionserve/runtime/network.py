@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from visionserve.runtime.errors import SpecError, WeightsError
+from visionserve.runtime.errors import SpecError, WeightsError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ def build(architecture: str, classes: int, options: Mapping[str, Any]) -> nn.Mod
     except Exception as error:  # constructors complain in their own ways, asserts among them
         given = ", ".join(f"{name}={value!r}" for name, value in options.items())
         raise SpecError(
-            f"{architecture} cannot be built with {given or 'no options'}: {_first_line(error)}"
+            f"{architecture} cannot be built with {given or 'no options'}: {first_line(error)}"
         ) from error
     if not isinstance(network, nn.Module):
         raise SpecError(f"{architecture} made a {type(network).__name__}; it must return a torch.nn.Module")
@@ -79,11 +79,13 @@ def load(
 
     Raises:
         SpecError: There is no such architecture, or it does not take these options.
-        WeightsError: The state dict is not this network's; names the first missing, unexpected or misshapen key.
+        WeightsError: The state dict is not this network's; names the first missing, unexpected or misshapen key,
+            or one of whole numbers where the network has fractions.
     """
     network = build(architecture, classes, options)
     wanted = network.state_dict()
     require_same_shapes(_shapes(wanted), _shapes(state_dict), architecture)
+    _require_same_kinds(wanted, state_dict)
     given = dict(state_dict)
     # Without it modules take the state dict for one of their first version, and MNASNet then rebuilds its stem.
     current = type(wanted)(given)
@@ -122,6 +124,13 @@ def require_same_shapes(
             )
 
 
+def _require_same_kinds(wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> None:
+    for key, tensor in wanted.items():
+        if tensor.is_floating_point() and not given[key].is_floating_point():
+            kind = str(given[key].dtype).removeprefix("torch.")
+            raise WeightsError(f"'{key}' is {kind}, where the network has fractions; save float32 weights")
+
+
 def _shapes(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in state_dict.items()}
 
@@ -135,7 +144,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         state_dict: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise WeightsError(f"{path.name} cannot be read as weights: {_first_line(error)}") from error
+        raise WeightsError(f"{path.name} cannot be read as weights: {first_line(error)}") from error
     return state_dict
 
 
@@ -165,6 +174,8 @@ def _without_values(_module: nn.Module, _name: str, parameter: nn.Parameter | No
 
 def _custom(architecture: str) -> Callable[..., Any]:
     module_name, _, function_name = architecture.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), *function_name.split("."))):
+        raise SpecError(f"architecture '{architecture}' is not of the form 'package.module:function'")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -178,7 +189,3 @@ def _custom(architecture: str) -> Callable[..., Any]:
     if not callable(function):
         raise SpecError(f"architecture '{architecture}': module {module_name} has no function '{function_name}'")
     return function  # type: ignore[no-any-return]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

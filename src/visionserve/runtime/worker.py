@@ -60,7 +60,7 @@ class Worker:
         self.why = choice.why
         self.device = device
         self._description = describe(model, config, choice, device)
-        self._exact = _decodes_exactly(model, choice.engine.precision)
+        self._exact = jpeg.is_exact(model.decoding, choice.engine.precision)
         self._defaults = Options(top_k=model.top_k, response=model.response)
         self._decoders = ThreadPoolExecutor(threads, "decoder")
 
@@ -195,13 +195,3 @@ def _logits(results: Sequence[isolation.Result]) -> Iterator[torch.Tensor]:
         if isinstance(result, RequestError):
             raise result
         yield result
-
-
-def _decodes_exactly(model: Model, precision: str) -> bool:
-    """Whether pictures are decoded as torchvision does, to the bit, rather than the fast way."""
-    if model.decoding == "exact" or (model.decoding == "auto" and precision == "fp32"):
-        return True
-    unsafe = jpeg.unsafe_decoder()
-    if unsafe is not None:
-        logger.warning("JPEGs are decoded the exact way, which is slower: %s", unsafe)
-    return unsafe is not None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from visionserve.server.launcher import TorchServe
 
+# Of a server that is started for a demonstration or a measurement, in seconds.
+READY_TIMEOUT = 300.0
+
 _POLL = 0.1  # seconds
 _LINES_SHOWN = 3
 

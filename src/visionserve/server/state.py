@@ -73,6 +73,8 @@ def find(project: Project) -> Running | None:
         running = Running(**json.loads(project.run_record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    if any(type(pid) is not int or pid <= 0 for pid in (running.pid, running.java)):
+        return None
     return running if _lives(running.pid, running.started) or _lives(running.java, running.java_started) else None
 
 

@@ -85,7 +85,12 @@ def _fetch(url: str, part: Path, patience: float, limit: float) -> None:
         length = response.headers.get("Content-Length")
         start = have if resumed else 0
         total = start + int(length) if length else None
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
         with (
             Progress(*columns, console=Console(stderr=True)) as progress,
             part.open("ab" if resumed else "wb") as file,

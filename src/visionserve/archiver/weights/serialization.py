@@ -61,6 +61,10 @@ def detect(path: Path) -> Format:
         WeightsError: The file cannot be read or is in none of the formats; the message says what it is.
     """
     try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise WeightsError(f"{printable(str(path))}: this name is no UTF-8; rename the file") from error
+    try:
         if path.is_dir():
             raise WeightsError(f"{path}: is a directory; name the weights file inside it")
         with path.open("rb") as file:

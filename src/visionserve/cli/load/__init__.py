@@ -17,7 +17,7 @@ def _require_installed() -> None:
     """Refuse in one line what the extra's packages are lacking for."""
     missing = [package for package in _PACKAGES if find_spec(package) is None]
     if missing and "--help" not in sys.argv:
-        raise LoadError(f"load tests need {', '.join(missing)}: pip install 'visionserve[load]'")
+        raise LoadError(f"load tests need {', '.join(missing)}: install visionserve's extra 'load'")
 
 
 def add_commands(app: typer.Typer) -> None:

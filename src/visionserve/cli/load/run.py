@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli.console import Root, busy, errors, marked, output
 from visionserve.cli.load import options, session
 from visionserve.project import Project
 
@@ -71,6 +71,7 @@ def run(
 
     if arrivals not in ("poisson", "constant"):
         raise typer.BadParameter(f"'{arrivals}' is neither poisson nor constant")
+    bound_ms = None if bound is None else 1000 * plans.seconds(bound)
     conditions = [thresholds.parse(text) for text in fail_if or ["error_rate>0"]]
     plan = plans.Plan(
         rate=rate,
@@ -100,9 +101,9 @@ def run(
             endless = plans.Plan(users=plan.users or 1, warm_up=0, duration=1e9)
             subprocess.run([*opened.command(endless), *page], check=False)
             return
-        with output.status(f"{', '.join(sending.models)}: {plan} for {duration} after {warm_up} of warm-up"):
+        with busy(f"{', '.join(sending.models)}: {plan} for {duration} after {warm_up} of warm-up", output):
             measured = opened.run(plan, folder)
-    raise typer.Exit(tell(measured, conditions, None if bound is None else 1000 * plans.seconds(bound)))
+    raise typer.Exit(tell(measured, conditions, bound_ms))
 
 
 def tell(measured: Run, conditions: Sequence[Threshold], bound: float | None) -> int:
@@ -122,11 +123,11 @@ def verdict(
 ) -> int:
     """Print why a run fails or is invalid, and return the exit code."""
     for objection in objections:
-        errors.print(f"[bold red]invalid:[/] {objection.text}", highlight=False, soft_wrap=True)
+        errors.print(marked("bold red", "invalid:", f" {objection.text}"), soft_wrap=True)
     failed = [condition for condition in conditions if condition.holds(judged, measured.samples)]
     for condition in failed:
         value = condition.value(judged, measured.samples)
-        errors.print(f"[bold red]failed:[/] {condition}, it is {value}", highlight=False, soft_wrap=True)
+        errors.print(marked("bold red", "failed:", f" {condition}, it is {value}"), soft_wrap=True)
     if objections:
         return INVALID
     return NOT_MET if failed else 0

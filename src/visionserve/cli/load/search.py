@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli.console import Root, busy, errors, marked, output
 from visionserve.cli.load import options, session
 from visionserve.cli.load.run import INVALID, NOT_MET
 from visionserve.project import Project
@@ -65,7 +66,7 @@ def search(
     folder = session.results_folder(project, out, list(sending.models), "search")
     with (
         session.opened(project, sending, folder, url, management) as opened,
-        output.status(f"searching the highest rate with {task.objective}"),
+        busy(f"searching the highest rate with {task.objective}", output),
     ):
         found = task.run(opened, folder, _tell)
     written = report.write([folder], folder, task.objective.limit)
@@ -75,13 +76,15 @@ def search(
         raise typer.Exit(NOT_MET if found.probes[-1].valid else INVALID)
     count = machines(need, found.rate)
     output.print(
-        f"[bold]this machine takes {found.rate:.1f} requests/s at {task.objective}[/]\n"
-        f"{need:g} requests/s need {count} such machines, each planned to 70 % and one to spare",
-        highlight=False,
+        marked(
+            "bold",
+            f"this machine takes {found.rate:.1f} requests/s at {task.objective}",
+            f"\n{need:g} requests/s need {count} such machines, each planned to 70 % and one to spare",
+        ),
     )
 
 
 def _tell(probe: Probe) -> None:
-    mark = "[green]holds[/]" if probe.holds else "[red]fails[/]"
+    mark = ("holds", "green") if probe.holds else ("fails", "red")
     kind = " (confirming)" if probe.confirming else ""
-    output.print(f"  {probe.rate:8.1f} requests/s  {mark}  {probe.why}{kind}", highlight=False, soft_wrap=True)
+    output.print(Text.assemble(f"  {probe.rate:8.1f} requests/s  ", mark, f"  {probe.why}{kind}"), soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from visionserve.load.sending.generator import Session
     from visionserve.project import Project
     from visionserve.server.state import Running
-
-_READY_TIMEOUT = 300.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,11 @@ def opened(
     from visionserve.server import state
 
     running = None if url else state.find(project)
-    archives = _archives(project, running, list(sending.models))
+    found = state.addresses(project)
+    asked = (url or found.inference, management or found.management)
+    archives = _archives(project, running, list(sending.models), asked)
     with ExitStack() as stack:
-        addresses = _server(project, archives, url, management, stack)
+        addresses = _server(project, archives, asked, stack, required=url is not None)
         with Client(*addresses) as client:
             yield prepare(project, archives, client, sending, folder, extra)
 
@@ -140,37 +140,50 @@ def prepare(
     return replace(session, facts={**session.facts, "ceiling": limit})
 
 
-def _archives(project: Project, running: Running | None, names: Sequence[str]) -> dict[str, Path]:
+def _archives(
+    project: Project, running: Running | None, names: Sequence[str], addresses: tuple[str, str]
+) -> dict[str, Path]:
     """The file of each model, which holds its known answers: what the running server serves, else the store's."""
+    from visionserve.client import Client, Unreachable
     from visionserve.server import store
 
     served = {name: Path(path) for name, path in (running.archives if running else {}).items()}
     if served and not set(names) <= set(served):
         unknown = ", ".join(sorted(set(names) - set(served)))
         raise LoadError(f"{unknown} is not served; the running server has {', '.join(served)}")
-    return {name: served[name] for name in names} if served else store.archives(project, names)
+    if served:
+        return {name: served[name] for name in names}
+    lacking = {name for name in names if not project.archive(name).is_file()}
+    with Client(*addresses) as client, suppress(Unreachable):
+        if lacking & set(client.models()):
+            raise LoadError(
+                f"the server at {addresses[0]} serves {', '.join(sorted(lacking))}, whose archive holds the right"
+                f" answers and is not in {project.store}/: name the folder it was started from with --root"
+            )
+    return store.archives(project, names)
 
 
 def _server(
-    project: Project, archives: Mapping[str, Path], url: str | None, management: str | None, stack: ExitStack
+    project: Project, archives: Mapping[str, Path], addresses: tuple[str, str], stack: ExitStack, *, required: bool
 ) -> tuple[str, str]:
+    """Where the models are served: at these addresses, else by a server that ends with the stack."""
     from visionserve.client import Client, Unreachable
     from visionserve.server import health, launcher, properties, state
 
-    found = state.addresses(project)
-    addresses = (url or found.inference, management or found.management)
     with Client(*addresses) as client:
         try:
             for name in archives:
                 client.workers_ready(name)
         except Unreachable:
-            if url is not None:
+            if required:
                 raise
         else:
+            if not required and state.find(project) is None:
+                output.print(f"this folder runs no server; the one at {addresses[0]} is measured", soft_wrap=True)
             return addresses
     settings = properties.Properties.read(project.config).on_free_ports()
     server = stack.enter_context(launcher.TorchServe(archives, settings, project.logs / "loadtest"))
     with output.status("no server runs; TorchServe is starting for this test"):
-        for name, seconds in health.wait_until_ready(server, _READY_TIMEOUT):
+        for name, seconds in health.wait_until_ready(server, health.READY_TIMEOUT):
             output.print(f"no server was running; started one for {name} in {seconds:.1f} s")
     return settings.inference, settings.management

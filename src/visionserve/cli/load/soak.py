@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli.console import Root, busy, errors, output
 from visionserve.cli.load import options, session
 from visionserve.cli.load.run import NOT_MET, tell
 from visionserve.project import Project
@@ -24,7 +25,12 @@ def add_commands(app: typer.Typer) -> None:
 def soak(
     models: options.Models = None,
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests per second; half of what closed-loop clients get if not given.")
+        float,
+        typer.Option(
+            min=0,
+            help="Requests per second; half of what closed-loop clients get if not given.",
+            show_default=False,
+        ),
     ] = 0,
     duration: Annotated[str, typer.Option(help="How long: 10m, 1h, 24h.")] = "1h",
     warm_up: Annotated[str, typer.Option(help="How long traffic runs before growth counts.")] = "60s",
@@ -43,10 +49,10 @@ def soak(
     from visionserve.load.judging import thresholds
 
     project = Project(root)
+    seconds, before = plans.seconds(duration), plans.seconds(warm_up)
     kinds = options.weights(mix.split(","))
     sending = session.Sending(session.models(project, models, url, management), kinds, bad_share, pictures)
     folder = session.results_folder(project, out, list(sending.models), "soak")
-    seconds = plans.seconds(duration)
     with session.opened(project, sending, folder, url, management) as opened:
         if not rate:
             first = opened.run(plans.Plan(users=8, warm_up=3, duration=10), folder / "closed-loop")
@@ -54,16 +60,14 @@ def soak(
             if not rate > 0:
                 errors.print(f"no right answer came; see {first.folder / 'locust.html'}")
                 raise typer.Exit(NOT_MET)
-        plan = plans.Plan(
-            rate=rate, arrivals="constant", warm_up=plans.seconds(warm_up), duration=seconds, seed=seed
-        )
-        with output.status(f"{plan} for {duration} after {warm_up} of warm-up"):
+        plan = plans.Plan(rate=rate, arrivals="constant", warm_up=before, duration=seconds, seed=seed)
+        with busy(f"{plan} for {duration} after {warm_up} of warm-up", output):
             run = opened.run(plan, folder, purpose="soak", interval=max(1.0, seconds / _READINGS))
     code = tell(run, [thresholds.parse("error_rate>0")], None)
     table = Table("", "mean", "change per hour", "95 % confidence", "grows", title="drift")
     drifts = judge.drifts(run)
     for drift in drifts:
-        grows = "[red]yes[/]" if drift.grows else "no"
+        grows = Text("yes", "red") if drift.grows else "no"
         slope = drift.slope
         table.add_row(
             drift.what,

@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from visionserve.cli.console import Root, errors, output
+from visionserve.cli.console import Root, errors, marked, output
 from visionserve.cli.load import options, session
 from visionserve.load.errors import LoadError
 from visionserve.project import Project
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from visionserve.load.sending.generator import Session
     from visionserve.load.series.sweep import Point
-
-_READY_TIMEOUT = 300.0  # seconds
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -107,10 +105,10 @@ def sweep(
             progress.advance(task)
             if failure is not None:
                 progress.console.print(
-                    f"[red]{number + 1}: {point.name}[/]: {failure}", highlight=False, soft_wrap=True
+                    marked("red", f"{number + 1}: {point.name}", f": {failure}"), soft_wrap=True
                 )
             elif time.monotonic() - begun > 1:
-                progress.console.print(f"{number + 1}: {point.name}", highlight=False)
+                progress.console.print(f"{number + 1}: {point.name}")
 
         sweeps.run(folder, points, serve, tell)
     written = report.write([folder], folder, None if bound is None else 1000 * plans.seconds(bound))
@@ -149,7 +147,7 @@ def _served(
         settings = properties.Properties.read(project.config).on_free_ports()
         archives = {model: built.archive.path}
         with launcher.TorchServe(archives, settings, scratch / "logs") as server:
-            for _ in health.wait_until_ready(server, _READY_TIMEOUT):
+            for _ in health.wait_until_ready(server, health.READY_TIMEOUT):
                 pass
             with Client(settings.inference, settings.management) as client:
                 yield session.prepare(project, archives, client, sending, folder)

@@ -34,7 +34,8 @@ class Objection:
     """A reason not to believe a run.
 
     Attributes:
-        rule: A stable name: `lag`, `rate`, `cpu`, `ceiling`, `in-flight`, `unsteady`, `few`.
+        rule: A stable name: `lag`, `rate`, `cpu`, `ceiling`, `in-flight`, `unsteady`, `few`,
+            and of a run that was cut short `unfinished`.
         text: What was found, against what was allowed.
     """
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from visionserve.runtime.engines.pixels import FromPixels
-from visionserve.runtime.errors import EngineError
+from visionserve.runtime.errors import EngineError, first_line
 from visionserve.runtime.machine import processor
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def compile_package(network: nn.Module, transform: Transform, precision: str) ->
                 inductor_configs={"freezing": True, "cpp.dynamic_threads": True},
             )
         except Exception as error:  # torch raises whatever its compilers do
-            cause = (str(error).splitlines() or [type(error).__name__])[0]
+            cause = first_line(error)
             raise EngineError(f"engine compiled: torch cannot compile this network: {cause}") from error
         package = path.read_bytes()
     return {PACKAGE_FILE: package, TARGET_FILE: json.dumps(target(precision), indent=1).encode()}

@@ -9,6 +9,7 @@ decoder left to reduce to the very size strays by 3.8.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    from visionserve.runtime.model import Transform
+    from visionserve.runtime.model import Decoding, Transform
+
+logger = logging.getLogger(__name__)
 
 # How many times the wanted size a reduced decoding still has, so that most of the reduction is the exact filter's.
 KEPT = 1.5
@@ -52,6 +55,21 @@ def unsafe_decoder() -> str | None:
     return (
         f"Pillow {PIL.__version__} can corrupt memory when it reduces a JPEG: pip install 'pillow>={_SAFE_PILLOW}'"
     )
+
+
+def is_exact(decoding: Decoding, precision: str) -> bool:
+    """Whether a network of this precision gets its pictures as torchvision makes them, to the bit.
+
+    Args:
+        decoding: What its model says of it; `auto` takes the fast way where rounding differs from fp32 anyway.
+        precision: The number format it runs in.
+    """
+    if decoding == "exact" or (decoding == "auto" and precision == "fp32"):
+        return True
+    unsafe = unsafe_decoder()
+    if unsafe is not None:
+        logger.warning("JPEGs are decoded the exact way, which is slower: %s", unsafe)
+    return unsafe is not None
 
 
 def takes(data: bytes | bytearray, image: Image.Image, transform: Transform) -> bool:

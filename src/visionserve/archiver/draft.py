@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from visionserve.archiver.weights.serialization import printable
 from visionserve.runtime.errors import SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.archiver.models.assumptions import Assumed
+    from visionserve.archiver.assumptions import Assumed
     from visionserve.project import Project
+
+# A fact is one comment, whatever the names of files and keys in it.
+_COMMENT = 1_000
 
 _YAML = """\
 # {name}: written by 'visionserve init'. Keys outside `handler` are TorchServe's own.
@@ -59,8 +63,8 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
     """
     spec = assumed.spec
     target = project.model(spec.name)
-    if target.exists() and not force:
-        raise SpecError(f"{target} is there already; --force replaces it, --name NAME writes another")
+    if not force:
+        require_new(project, spec.name)
     written = {target: ""}
     facts = dict(assumed.facts)
     if label_file is None:
@@ -72,12 +76,12 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
         name=spec.name,
         spec=spec,
         architecture=_scalar(spec.handler.architecture),
-        facts=facts,
+        facts={topic: printable(fact, _COMMENT) for topic, fact in facts.items()},
         weights=_scalar(_seen_from(project, assumed.weights)),
         key=f"  weightsKey: {_scalar(spec.handler.weights_key)}\n" if spec.handler.weights_key else "",
         sha256=_scalar(assumed.sha256),
         labels=_scalar(_seen_from(project, label_file)),
-        transform_from=assumed.facts["transform"].partition(": ")[2],
+        transform_from=printable(assumed.facts["transform"].partition(": ")[2], _COMMENT),
         t=assumed.transform,
         mean=list(assumed.transform.mean),
         std=list(assumed.transform.std),
@@ -86,6 +90,16 @@ def write(project: Project, assumed: Assumed, label_file: Path | None, *, force:
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
     return list(written)
+
+
+def require_new(project: Project, name: str) -> None:
+    """Refuse to describe a model that is described already.
+
+    Raises:
+        SpecError: There is a YAML already.
+    """
+    if project.model(name).exists():
+        raise SpecError(f"{project.model(name)} is there already; --force replaces it, --name NAME writes another")
 
 
 def _seen_from(project: Project, path: Path) -> str:

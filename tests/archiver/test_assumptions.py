@@ -9,9 +9,10 @@ import pytest
 import torch
 import torchvision
 
+from visionserve.archiver import assumptions, draft
+from visionserve.archiver.assumptions import Stated
 from visionserve.archiver.errors import LabelsError
-from visionserve.archiver.models import assumptions, catalog, draft
-from visionserve.archiver.models.assumptions import Stated
+from visionserve.archiver.models import catalog
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.networks import architectures
 from visionserve.project import Project

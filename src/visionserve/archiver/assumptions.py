@@ -182,6 +182,8 @@ def _labels(path: Path, classes: int, entry: object, stated: Stated) -> tuple[Se
         return names, (
             f"from {stated.labels} in class order, '{names[0]}' is class 0 and '{names[-1]}' class {classes - 1}"
         )
+    if classes < 1:
+        raise WeightsError(f"{path}: its head has no classes, or none that can be told; give --labels FILE")
     categories: list[str] = _IMAGENET.meta["categories"]
     if entry is not None or classes == len(categories):
         why = f"those of {entry}" if entry is not None else "ImageNet's, for there are 1000 classes"

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torchvision
 
-from visionserve.archiver.networks import summary
+from visionserve.archiver import summary
 from visionserve.runtime.errors import SpecError, WeightsError
 
 if TYPE_CHECKING:
