@@ -17,7 +17,7 @@ REQUESTS ?= 10000
 SEED ?= 0
 
 STORE := model_store
-TRUST := $(if $(TRUST_PICKLE),--trust-pickle)
+TRUST := $(if $(filter-out 0 no false,$(TRUST_PICKLE)),--trust-pickle)
 DEPLOYED := $(patsubst models/%.yaml,%,$(wildcard models/*.yaml))
 CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 	$(wildcard src/visionserve/runtime/*.py src/visionserve/runtime/*/*.py)
@@ -48,7 +48,7 @@ status: $(INSTALLED) ## say what is served and ready
 
 predict: $(INSTALLED) ## classify pictures            IMAGE=file-or-folder [MODEL=]
 	@test -n "$(IMAGE)" || { echo "name a picture or a folder of them: make predict IMAGE=photo.jpg"; exit 1; }
-	@$(BIN)/visionserve predict $(if $(MODEL),--model $(MODEL)) $(IMAGE)
+	@$(BIN)/visionserve predict $(if $(MODEL),--model "$(MODEL)") $(IMAGE)
 
 loadtest: $(INSTALLED) ## measure with Locust          [MODEL=] [USERS=8] [DURATION=30s] [FAIL_IF="p99>150ms"], or [SLO="p99<250ms"]
 	@$(BIN)/visionserve load $(if $(SLO),search "$(SLO)" $(MODEL),run $(MODEL) --users $(USERS) --duration $(or $(DURATION),30s) $(if $(FAIL_IF),--fail-if "$(FAIL_IF)"))

@@ -128,6 +128,14 @@ def test_archive_comes_before_serve_however_many_jobs(checkout: Path) -> None:
     assert done[3:] == ["serve --trust-pickle resnet50 vgg16"]
 
 
+@pytest.mark.parametrize(
+    ("given", "trusted"), [("1", True), ("yes", True), ("0", False), ("no", False), ("", False)]
+)
+def test_no_is_no_trust(given: str, trusted: bool, checkout: Path) -> None:
+    printed = make(checkout, "--dry-run", "serve", "MODEL=x.pth", f"TRUST_PICKLE={given}")
+    assert ("--trust-pickle" in printed) is trusted
+
+
 def test_a_users_environment_has_no_test_tools(checkout: Path) -> None:
     def installs(verb: str) -> str:
         return "\n".join(line for line in make(checkout, "--dry-run", verb).splitlines() if "pip install" in line)

@@ -11,6 +11,9 @@ _DEFAULTS = _CARRIED if _CARRIED.is_dir() else Path(__file__).parents[2]
 
 SUFFIX = ".mar"  # of an archive, as TorchServe has it
 
+# What a project's own config.properties leaves open is as this file has it.
+DEFAULT_CONFIG = _DEFAULTS / "config.properties"
+
 _HANDLER = Path("handlers") / "image_classifier.py"
 _LOCUSTFILE = Path("tests") / "load" / "locustfile.py"
 

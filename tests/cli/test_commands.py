@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, project: Pa
         "archive", "demo-resnet18", "--weights", project / "weights" / "demo-resnet18.pth", cwd=tmp_path
     )
     assert done.code == 1
-    assert "error: model_store: File exists" in done.err
+    assert "error: model_store: is a file, where a folder has to be" in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 
@@ -245,6 +245,13 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     again = run("serve", "demo-resnet18", cwd=root)
     assert again.returncode == 1
     assert "already running" in again.stderr
+    record = root / ".visionserve" / "server.json"
+    before = record.read_text()
+    record.unlink()  # as it is while the first one still builds and loads
+    at_once = run("serve", "demo-resnet18", cwd=root)
+    assert at_once.returncode == 1
+    assert "another 'visionserve serve' is starting or running in this folder" in at_once.stderr
+    record.write_text(before)
 
     assert "stopped" in run("stop", cwd=root).stdout
     assert process.wait(30) == 0

@@ -84,7 +84,7 @@ def test_a_model_whose_weights_are_not_made_here_is_refused(project: Path) -> No
 
 @pytest.mark.slow
 def test_without_the_packages_the_colours_are_shown_alone(project: Path) -> None:
-    done = run("--offline", cwd=project, without=PACKAGES)
+    done = run("demo-resnet18", "--offline", cwd=project, without=PACKAGES)
     assert done.returncode == 0
     assert list(rows(done.stdout)) == [f"{colour}.jpg" for colour in colours.HUES]
     assert "the colours alone: scikit-image" in done.stderr

@@ -44,6 +44,16 @@ def test_a_value_of_several_lines_leaves_the_key_after_it_alone(tmp_path: Path) 
     assert not {"# a comment", "! nor is this"} & set(values)
 
 
+def test_what_a_file_leaves_open_is_as_shipped(tmp_path: Path) -> None:
+    path = tmp_path / "config.properties"
+    path.write_text("inference_address=http://127.0.0.1:9080\nmax_request_size=1000\n")
+    values = Properties.read(path).values
+    shipped = Properties.read(REPOSITORY / "config.properties").values
+    changed = {"inference_address": "http://127.0.0.1:9080", "max_request_size": "1000"}
+    assert values == {**shipped, **changed}
+    assert values["enable_model_api"] == "false"
+
+
 def test_java_reads_what_we_write(tmp_path: Path) -> None:
     """Java's own reader is asked, in a program that Java compiles as it starts."""
     source = tmp_path / "config.properties"

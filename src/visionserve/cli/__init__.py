@@ -50,7 +50,8 @@ def main() -> None:
     except OSError as error:
         # Ours are told with their cause where they are known; a full disk can happen anywhere.
         place = f"{error.filename}: " if error.filename else ""
-        errors.print(marked("bold red", "error:", f" {place}{error.strerror or error}"), soft_wrap=True)
+        what = "is a file, where a folder has to be" if isinstance(error, FileExistsError) else error.strerror
+        errors.print(marked("bold red", "error:", f" {place}{what or error}"), soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -75,7 +75,9 @@ def _workers_ready(client: Client, name: str, server: TorchServe) -> bool:
         return False
     except Refused as error:
         # Models given at start are registered before the port opens: one that is not there never will be.
-        raise ServerError(f"TorchServe did not take {server.archives[name]}: {_last_error(server)}") from error
+        raise ServerError(
+            f"TorchServe did not take {server.archives[name]} ({error}): {_last_error(server)}"
+        ) from error
     return ready >= wanted > 0
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import javaproperties
 
+from visionserve.project import DEFAULT_CONFIG
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -33,22 +34,28 @@ class Properties:
 
     @classmethod
     def read(cls, path: Path) -> Properties:
-        r"""Read a file as Java does, so that TorchServe is given what its author wrote.
-
-        A value may go on over lines that end in `\`. Bytes above 127 are ISO-8859-1, as
-        `java.util.Properties` has it.
+        """Read a file; what it leaves open is as visionserve ships it, not as TorchServe would have it.
 
         Raises:
             ServerError: The file cannot be read.
         """
+        return cls({**_ADDRESSES, **_GRPC_PORTS, **cls._load(DEFAULT_CONFIG), **cls._load(path)})
+
+    @staticmethod
+    def _load(path: Path) -> dict[str, str]:
+        r"""A file's settings as Java reads them, so that TorchServe is given what its author wrote.
+
+        A value may go on over lines that end in `\`. Bytes above 127 are ISO-8859-1, as
+        `java.util.Properties` has it.
+        """
         try:
             with path.open("rb") as file:
-                values = javaproperties.load(file)
+                values: dict[str, str] = javaproperties.load(file)
         except OSError as error:
             raise ServerError(f"{path}: cannot be read: {error.strerror}") from error
         except javaproperties.InvalidUEscapeError as error:
             raise ServerError(f"{path}: cannot be read: {error}; write a backslash as \\\\") from error
-        return cls({**_ADDRESSES, **_GRPC_PORTS, **values})
+        return values
 
     @property
     def inference(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from visionserve.server.errors import ServerError
 from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from visionserve.project import Project
     from visionserve.server.launcher import TorchServe
 
@@ -47,6 +50,23 @@ class Running:
     inference: str
     management: str
     archives: dict[str, str]
+
+
+@contextmanager
+def only_one(project: Project) -> Iterator[None]:
+    """Let no other command start a server for this project while the context lasts.
+
+    Raises:
+        ServerError: Another one is starting or runs a server.
+    """
+    path = project.run_record.with_suffix(".lock")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ServerError("another 'visionserve serve' is starting or running in this folder") from error
+        yield
 
 
 def record(project: Project, server: TorchServe) -> None:

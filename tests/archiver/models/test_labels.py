@@ -37,6 +37,9 @@ def test_forms(name: str, text: str, tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("labels.txt", " \n", r"holds no labels; write one label a line"),
+        ("labels.txt", "cat\n\x1b[31mhen\n", r"label '\\x1b\[31mhen' holds control characters; remove them"),
+        ("labels.txt", "ca\0t\nhen\n", r"holds control characters"),
+        ("labels.txt", "cat\u2028\ud7ffhen\n", r"label 'cat\\u2028.*hen' holds control characters"),
         ("labels.json", "{", r"is not JSON"),
         ("labels.json", "3", r"holds a int"),
         ("labels.json", '{"cat": 0}', r"key 'cat' is no class index"),
@@ -60,7 +63,7 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match="cannot be read as labels"):
         labels.read(tmp_path / "none.txt")
     (tmp_path / "labels.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(LabelsError, match="cannot be read as labels"):
+    with pytest.raises(LabelsError, match="is no text in UTF-8"):
         labels.read(tmp_path / "labels.txt")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +33,26 @@ def read(path: Path) -> list[str]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelsError(f"{path}: cannot be read as labels: {_why(error)}") from error
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise LabelsError(f"{path}: is no text in UTF-8 ({where}); save it as UTF-8") from error
+    except OSError as error:
+        raise LabelsError(f"{path}: cannot be read as labels: {error.strerror or error}") from error
     if path.suffix.lower() == ".json":
         labels = _from_json(path, text)
     else:
-        labels = [line.strip() for line in text.splitlines() if line.strip()]
+        labels = [line.strip() for line in text.split("\n") if line.strip()]  # read_text takes CR and CRLF too
     if not labels:
         raise LabelsError(f"{path}: holds no labels; write {_FORMS}")
+    odd = next((label for label in labels if any(map(_breaks_lines, label))), None)
+    if odd is not None:
+        raise LabelsError(f"{path}: label {odd!r} holds control characters; remove them")
     return labels
+
+
+def _breaks_lines(character: str) -> bool:
+    """Whether a terminal or a log would act on it rather than show it."""
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp")
 
 
 def of_classes(root: Path, spec: HandlerSpec, found: Found, classes: int) -> list[str]:
@@ -95,10 +107,6 @@ def distinct(labels: Sequence[str]) -> list[str]:
         counts = Counter(told_apart)
         told_apart = [f"{label} ({i})" if counts[label] > 1 else label for i, label in enumerate(told_apart)]
     return told_apart
-
-
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return str(error) if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
 
 
 def _from_json(path: Path, text: str) -> list[str]:
