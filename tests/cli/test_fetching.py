@@ -50,9 +50,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-def test_the_size_is_said_first_and_they_are_fetched_once(
-    published: str, tmp_path: Path, visionserve: Run
-) -> None:
+def test_the_size_is_said_first_and_all_fetched_once(published: str, tmp_path: Path, visionserve: Run) -> None:
     root = tmp_path / "project"
     root.mkdir()
     got = visionserve("weights", NAME, "--root", root)
