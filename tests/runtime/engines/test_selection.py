@@ -71,7 +71,7 @@ def test_bf16_is_native_where_the_processor_has_it_and_onednn_may_use_it(
 def wrong(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same archive with a graph that normalises otherwise, as a damaged or mistaken engine would."""
     folder = tmp_path_factory.mktemp("wrong")
-    dark = dataclasses.replace(source(archive).model.transform, mean=(2.0, 2.0, 2.0))
+    dark = dataclasses.replace(source(archive).model.transform, mean=(1.0, 1.0, 1.0))
     graph = openvino.convert(source(archive).network(), dark)
     return with_members(archive, folder, openvino.serialise(graph, openvino.GRAPH_FILE))
 
