@@ -37,8 +37,8 @@ _MODES = {"RGB", "L"}
 _FILTERS = {"bilinear", "bicubic"}
 # The ratio of the sides from which resizing the whole picture would be mostly for what is cropped away.
 _ELONGATED = 8
-# ITU-T T.81, table B.1: the start of a lossless frame, which the decoder cannot reduce. As a pattern it is searched
-# for three times as fast as by `in`.
+# ITU-T T.81, table B.1: the start of a lossless frame, which the decoder cannot reduce. A pattern is found three
+# times as fast as by `in`.
 _LOSSLESS = re.compile(rb"\xff\xc3")
 # The first Pillow that refuses to reduce a lossless JPEG. Pillow 10.4 to 12.3 write past the end of the picture's
 # memory instead.
