@@ -34,7 +34,8 @@ def _show(report: Report, console: Console) -> None:
         got.add_row(str(status), kind, str(count))
     console.print(tried, got)
     console.print(
-        f"{report.kinds.total()} requests in {report.seconds:.0f} s, worker restarts {report.restarts}, memory"
+        f"{report.kinds.total()} requests in {report.seconds:.0f} s, worker restarts {report.restarts},"
+        f" the slowest answer to a whole picture {report.slowest:.2f} s, memory"
         f" of the workers {report.settled[0] / 1e6:.0f} MB when settled, {report.memory[-1] / 1e6:.0f} MB at"
         f" the end ({report.growth:+.1%})"
     )

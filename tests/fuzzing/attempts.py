@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.pictures import corpus
+from tests.fuzzing.structures import restructured
+from tests.support.pictures import bombs, corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ def attempts(seed: int) -> Iterator[Attempt]:
         _tensor,
         _binary,
         _noise,
+        _bomb,
     ]
     while True:
         attempt = rng.choice(makers)(rng)
@@ -80,10 +82,19 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 def _picture(rng: random.Random) -> bytes:
     data = rng.choice(corpus.variants()).data
+    if rng.random() < 0.5:
+        return restructured(data, rng)
     # Most damage is done to the first bytes: there are the headers that lie.
     if rng.random() < 0.5 and len(data) > 200:
         return mutated(data[:200], rng) + data[200:]
     return mutated(data, rng)
+
+
+def _bomb(rng: random.Random) -> Attempt:
+    """Seldom one that takes a second, or nothing else would be tried."""
+    kinds = bombs.COSTLY if rng.random() < 0.05 else bombs.STRUCTURES
+    make = kinds[rng.choice(sorted(kinds))]
+    return Attempt("bomb", make(rng.choice([20_000, 400_000, 4_000_000])))
 
 
 def _raw(rng: random.Random) -> Attempt:

@@ -32,6 +32,8 @@ SETTLED = 0.3
 LEAK = 0.1
 # Every so many requests one whole picture, whose answer must not change.
 CONTROL = 10
+# What a client is told whose picture ended its decoder with anything but the time it may take.
+_CRASHED = "it makes its decoder fail"
 
 PICTURES = [data for _, data in colours.held_out(per_class=1)]
 
@@ -47,6 +49,7 @@ class Report:
         restarts: Workers that ended.
         memory: Resident bytes of all workers, sampled over the run.
         seconds: How long it took.
+        slowest: The longest that a whole picture waited for its answer among all that, in seconds.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
@@ -55,6 +58,7 @@ class Report:
     restarts: int = 0
     memory: list[int] = field(default_factory=list)
     seconds: float = 0.0
+    slowest: float = 0.0
 
     @property
     def settled(self) -> list[int]:
@@ -102,6 +106,7 @@ class Fuzzer:
         if number % CONTROL == 0:
             data = PICTURES[number % len(PICTURES)]
             attempt = Attempt("whole picture", data)
+        start = time.monotonic()
         try:
             response = self._session().request(
                 attempt.method, self._url, data=attempt.body, headers=attempt.headers, timeout=TIMEOUT
@@ -115,10 +120,14 @@ class Fuzzer:
         with self._lock:
             self.report.kinds[attempt.kind] += 1
             self.report.answers[answer] += 1
+            if _CRASHED in response.text:
+                self.report.problems[f"a decoder crashed: {response.text[:200]}"] = attempt
             if not response.ok and not self._is_documented(attempt, answer):
                 self.report.problems[f"undocumented {answer}: {response.text[:200]}"] = attempt
-            if attempt.kind == "whole picture" and response.content != self._expected[attempt.body]:
-                self.report.problems["the answer of a whole picture changed"] = attempt
+            if attempt.kind == "whole picture":
+                self.report.slowest = max(self.report.slowest, time.monotonic() - start)
+                if response.content != self._expected[attempt.body]:
+                    self.report.problems["the answer of a whole picture changed"] = attempt
 
     def _is_documented(self, attempt: Attempt, answer: tuple[int, str]) -> bool:
         status, kind = answer

@@ -14,6 +14,7 @@ from tests.support import quick
 from tests.support.unpacked import with_config, with_members
 
 from visionserve.runtime import archive
+from visionserve.runtime.decoders.pool import Decoders
 from visionserve.runtime.engines import isolation
 from visionserve.runtime.errors import SpecError, VisionserveError
 from visionserve.runtime.model import Model
@@ -69,7 +70,7 @@ def test_no_requests_have_no_responses(worker: Worker) -> None:
 
 @pytest.mark.parametrize(
     ("module", "function"),
-    [(decode, "prepare"), (isolation, "run"), (responses, "_document")],
+    [(Decoders, "prepare"), (isolation, "run"), (responses, "_document")],
     ids=["decoding", "network", "answer"],
 )
 def test_whatever_breaks_inside_is_an_answer_and_never_raised(

@@ -14,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from visionserve.runtime import archive, predictions
+from visionserve.runtime.decoders.pool import Decoders
 from visionserve.runtime.description import describe
 from visionserve.runtime.engines import Source, isolation, selection
 from visionserve.runtime.exchange import Exchange, unexpected
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    import numpy.typing as npt
+
     from visionserve.runtime.engines.selection import Choice
     from visionserve.runtime.wire.request import Request
 
@@ -42,18 +46,18 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """One model on one device, with the threads that decode for it.
+    """One model on one device, with the processes that decode for it and a thread for each of them.
 
     Args:
         model: What is served.
         config: The archive's `model-config.yaml`, parsed, for descriptions.
         choice: The engine that runs it, warmed up and proven, and why that one.
         device: Where it runs.
-        threads: How many pictures are decoded at once.
+        decoders: What decodes; `close` closes it.
     """
 
     def __init__(
-        self, model: Model, config: Mapping[str, Any], choice: Choice, device: torch.device, threads: int
+        self, model: Model, config: Mapping[str, Any], choice: Choice, device: torch.device, decoders: Decoders
     ) -> None:
         self.model = model
         self.engine = choice.engine
@@ -62,7 +66,8 @@ class Worker:
         self._description = describe(model, config, choice, device)
         self._exact = jpeg.is_exact(model.decoding, choice.engine.precision)
         self._defaults = Options(top_k=model.top_k, response=model.response)
-        self._decoders = ThreadPoolExecutor(threads, "decoder")
+        self._decoders = decoders
+        self._preparing = ThreadPoolExecutor(decoders.count, "prepare")
 
     @classmethod
     def open(
@@ -89,6 +94,7 @@ class Worker:
             WeightsError: Its weights are damaged or not those of its architecture.
             EngineError: There is no engine here that the archive allows.
             GoldenError: The network answers differently from when it was built.
+            OSError: The processes that decode could not be started.
         """
         integrity.require_members(folder, archive.read_digests(folder))
         config = archive.read_config(folder)
@@ -99,12 +105,19 @@ class Worker:
         threads = threads or cores.available()
         torch.set_num_threads(threads)
         decode.configure_pillow()
-        choice = selection.choose(Source(folder, model, device, threads), archive.read_golden(folder))
-        return cls(model, config, choice, device, threads)
+        decoders = Decoders(model.transform, threads, model.max_pixels)
+        try:
+            choice = selection.choose(Source(folder, model, device, threads), archive.read_golden(folder))
+            decoders.wait()
+        except BaseException:
+            decoders.close()
+            raise
+        return cls(model, config, choice, device, decoders)
 
     def close(self) -> None:
-        """End the decoding threads."""
-        self._decoders.shutdown()
+        """End the decoding processes."""
+        self._preparing.shutdown()
+        self._decoders.close()
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -117,7 +130,7 @@ class Worker:
         Not to be called after `close`.
         """
         exchanges = [Exchange(request, self._defaults) for request in requests]
-        list(self._decoders.map(self._prepare, exchanges))
+        list(self._preparing.map(self._prepare, exchanges))
         self._infer(exchanges)
         return [self._respond(exchange, len(exchanges)) for exchange in exchanges]
 
@@ -138,10 +151,18 @@ class Worker:
             pixels_left = self.model.max_pixels
             for picture in asked.pictures:
                 exchange.options.require_time()
-                pixels, size = decode.prepare(picture, pixels_left, self.model.transform, exact=self._exact)
+                pixels, size = self._pixels(picture, pixels_left)
                 exchange.pixels.append(pixels)
                 pixels_left -= size
             exchange.decode_ms = 1e3 * (time.perf_counter() - start)
+
+    def _pixels(
+        self, picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int
+    ) -> tuple[npt.NDArray[np.uint8], int]:
+        """A picture at the network's input size, and the pixels it had."""
+        if isinstance(picture, np.ndarray):
+            return decode.prepare(picture, max_pixels, self.model.transform, exact=self._exact)
+        return self._decoders.prepare(picture, max_pixels, exact=self._exact)
 
     def _infer(self, exchanges: Sequence[Exchange]) -> None:
         """Run the network on the pictures of all requests that are still to be answered."""

@@ -66,8 +66,8 @@ def exif(orientation: int) -> bytes:
     return block.tobytes()
 
 
-def scan_bomb(scans: int = 1000) -> bytes:
+def scan_bomb(scans: int = 1000, side: int = 1000) -> bytes:
     """A progressive JPEG whose last scan comes again and again: 75 bytes for a pass over all pixels."""
-    jpeg = encoded(Image.new("RGB", (1000, 1000), "green"), "JPEG", progressive=True)
+    jpeg = encoded(Image.new("RGB", (side, side), "green"), "JPEG", progressive=True)
     last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
     return jpeg[:-2] + scans * last + jpeg[-2:]

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 from PIL import Image, ImageCms
+from tests.support.pictures import bombs
 from tests.support.pictures.encoding import chunk, encoded, picture, png, scan_bomb
 from tests.support.pictures.variant import Variant
 
@@ -15,7 +16,7 @@ from visionserve.runtime.pictures import formats
 
 def variants() -> tuple[Variant, ...]:
     """Every file that is refused."""
-    return (*_too_large(), *_damaged(), *_without_range(), *_other_kinds())
+    return (*_too_large(), *_damaged(), *bombs.variants(), *_without_range(), *_other_kinds())
 
 
 def _too_large() -> list[Variant]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import ExifTags, Image
 
-from visionserve.runtime.pictures import formats, jpeg
+from visionserve.runtime.pictures import formats, gate, jpeg
 from visionserve.runtime.pictures.fit import fit
-from visionserve.runtime.wire.errors import ImageTooLarge, InvalidImage, RequestError, UnsupportedFormat
+from visionserve.runtime.wire.errors import InvalidImage, RequestError, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +83,7 @@ def decode(data: bytes | bytearray, max_pixels: int) -> Image.Image:
 def _readable(data: bytes | bytearray, max_pixels: int) -> Iterator[Image.Image]:
     """An opened picture that is worth decoding; whatever goes wrong while decoding is the picture's fault."""
     try:
+        gate.require_bounded(data, max_pixels)
         with _open(data) as image:
             _require_affordable(image, data, max_pixels)
             yield image
@@ -103,11 +104,7 @@ def _open(data: bytes | bytearray) -> Image.Image:
 
 
 def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageTooLarge(
-            f"the image is {width}x{height}, {width * height} pixels, where {max_pixels} are allowed"
-        )
+    gate.require_pixels(*image.size, max_pixels)
     compression = image.info.get("compression", "raw")
     if image.format == "TIFF" and compression not in _TIFF_COMPRESSIONS:
         raise UnsupportedFormat(

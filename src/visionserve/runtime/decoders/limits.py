@@ -1,0 +1,50 @@
+"""What a decoder may use for one picture. The kernel sees to it: one that uses more is ended or gets no memory."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Of one core, for one picture.
+CPU_SECONDS = 1.0
+# For a decoder that waits instead of computing, or whose core others use as well.
+WALL_SECONDS = 10.0
+# Beside what pixels take.
+MEMORY = 300 << 20
+# Of one pixel at most: Pillow's own 4 bytes, once more as it is converted and once more as it is turned.
+BYTES_PER_PIXEL = 12
+
+_PAGE = resource.getpagesize()
+_STATM = Path("/proc/self/statm")
+
+
+def confine(max_pixels: int, most_written: int) -> None:
+    """Bound this process for good.
+
+    Args:
+        max_pixels: The most pixels it may have to decode.
+        most_written: The largest file it may write, in bytes.
+    """
+    # A crash leaves no file behind: a core dump would hold the picture of a client.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_written, most_written))
+    if _STATM.exists():  # Linux; elsewhere address spaces have no limit that is kept
+        used = int(_STATM.read_text().split()[0]) * _PAGE
+        most = used + MEMORY + BYTES_PER_PIXEL * max_pixels
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+@contextmanager
+def one_picture() -> Iterator[None]:
+    """Bound what is computed inside: the process is ended by SIGPROF when it has used `CPU_SECONDS`."""
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)

@@ -1,0 +1,119 @@
+"""As many decoders as may run at once: hands pictures out, takes pixels in, replaces decoders that died."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from queue import LifoQueue
+from typing import TYPE_CHECKING
+
+from visionserve.runtime.decoders import limits
+from visionserve.runtime.decoders.process import Decoder, DecoderDied, Template
+from visionserve.runtime.wire.errors import InvalidImage, OutOfMemory, RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from visionserve.runtime.model import Transform
+
+logger = logging.getLogger(__name__)
+
+
+class Decoders:
+    """Processes that decode. They start while the caller does other things; `wait` until they are there.
+
+    Args:
+        transform: The transform that pictures go through.
+        count: How many processes.
+        max_pixels: The most pixels that a picture may have.
+
+    Raises:
+        OSError: They could not be started.
+    """
+
+    def __init__(self, transform: Transform, count: int, max_pixels: int) -> None:
+        self._transform = transform
+        self._max_pixels = max_pixels
+        self._forking = threading.Lock()
+        self._template = Template(transform, max_pixels)
+        # The one that was used last is the warmest, so it is the next. None is one that is still to be made.
+        self._free: LifoQueue[Decoder | None] = LifoQueue()
+        self.count = count
+        for _ in range(count):
+            self._free.put(None)
+
+    def wait(self) -> None:
+        """Wait until all are there.
+
+        Raises:
+            OSError: They could not be started.
+        """
+        for decoder in [self._free.get() or self._replaced(None)[0] for _ in range(self.count)]:
+            self._free.put(decoder)
+
+    def prepare(
+        self, picture: bytes | bytearray, max_pixels: int, *, exact: bool
+    ) -> tuple[npt.NDArray[np.uint8], int]:
+        """An encoded picture at the network's input size; waits until a decoder is free. For any thread.
+
+        Args:
+            picture: The encoded picture.
+            max_pixels: The most pixels it may have.
+            exact: See `decode.prepare`.
+
+        Returns:
+            uint8 `[crop, crop, 3]`, and the pixels that the picture had.
+
+        Raises:
+            RequestError: See `decode.prepare`; also `InvalidImage` where the picture crashes its decoder or takes
+                longer than `limits.CPU_SECONDS`, and `OutOfMemory` where the system ended the decoder.
+            OSError: A decoder was to be made and could not.
+        """
+        decoder, kept = self._free.get(), None
+        try:
+            if decoder is None or decoder.has_ended():
+                decoder, _ = self._replaced(decoder)
+            found = decoder.prepare(picture, max_pixels, exact=exact)
+            kept = decoder
+        except RequestError:
+            kept = decoder
+            raise
+        except DecoderDied as died:
+            kept, ended = self._replaced(decoder)
+            logger.warning("a picture of %d bytes ended its decoder: %s", len(picture), ended or died)
+            raise _refusal(ended) from died
+        finally:
+            self._free.put(kept)
+        return found
+
+    def close(self) -> None:
+        """End the processes; no thread may be in `prepare` or call it again."""
+        for decoder in [self._free.get() for _ in range(self.count)]:
+            if decoder is not None:
+                decoder.close()
+        self._template.close()
+
+    def _replaced(self, decoder: Decoder | None) -> tuple[Decoder, str | None]:
+        """A fresh decoder for one that is no more, and what ended that one, where that is known."""
+        if decoder is not None:
+            decoder.close()
+        with self._forking:
+            try:
+                return self._template.fork(decoder.pid if decoder else 0)
+            except OSError:
+                logger.exception("the process that decoders are forked from has ended; another one is started")
+                self._template.close()
+                self._template = Template(self._transform, self._max_pixels)
+                return self._template.fork()
+
+
+def _refusal(ended: str | None) -> RequestError:
+    # The system kills what takes the last memory, and where the template went too nobody knows more.
+    if ended in ("SIGKILL", None):
+        return OutOfMemory("the machine had no memory left to decode the image; send it again later")
+    if ended == "SIGPROF":
+        return InvalidImage(
+            f"the image takes more than {limits.CPU_SECONDS:g} s to decode; save it again as an ordinary one"
+        )
+    return InvalidImage("the image cannot be decoded: it makes its decoder fail; save it again as an ordinary one")
