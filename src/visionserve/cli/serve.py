@@ -78,8 +78,8 @@ def serve(
     )
     if not targets and (offline or said != Stated()):
         raise typer.BadParameter("options about weights need a target: visionserve serve FILE --labels ...")
+    archives = _prepared(project, targets, said, offline=offline) if targets else store.archives(project, [])
     with state.only_one(project):
-        archives = _prepared(project, targets, said, offline=offline) if targets else store.archives(project, [])
         _run(project, archives, timeout)
 
 
@@ -103,22 +103,22 @@ def _run(project: Project, archives: Mapping[str, Path], timeout: float) -> None
     settings = properties.Properties.read(project.config)
     with launcher.TorchServe(archives, settings, project.logs) as server:
         state.record(project, server)
-        ready = False
+        loading = set(archives)
         try:
             with busy(f"TorchServe is loading {', '.join(archives)}"):
                 for name, seconds in health.wait_until_ready(server, timeout):
+                    loading.remove(name)
                     url = f"{settings.inference}/predictions/{name}"
                     output.print(
                         marked("green", "ready", f" {name} after {seconds:.1f} s:  curl -T image.jpg {url}"),
                         soft_wrap=True,
                     )
-            ready = True
             code = _wait(server)
             errors.print(f"TorchServe ended by itself with code {code}; the logs are in {server.logs}")
             raise typer.Exit(1)
         except KeyboardInterrupt:
             output.print("stopping")
-            if not ready:
+            if loading:
                 raise
         finally:
             state.clear(project)
