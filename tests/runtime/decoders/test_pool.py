@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -67,7 +68,7 @@ def templates(of: int | None = None) -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process(of).children()
-        if "visionserve.runtime.decoders.template" in child.cmdline()
+        if child.status() != psutil.STATUS_ZOMBIE and "visionserve.runtime.decoders.template" in child.cmdline()
     ]
 
 
@@ -186,13 +187,17 @@ def test_the_template_itself_may_end(decoders: Decoders, template: psutil.Proces
         prepared(decoders, PHOTOGRAPH)
 
 
-def test_none_is_left_when_they_are_closed() -> None:
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "forgotten"])
+def test_none_is_left(closed: bool) -> None:
     opened = Decoders(TRANSFORM, 2, MAX_PIXELS)
     opened.wait()
     template = templates()[-1]
     mine = [template, *alive(template)]
     assert len(mine) == 3
-    opened.close()
+    if closed:
+        opened.close()
+    del opened
+    gc.collect()
     until(lambda: have_ended(mine))
 
 

@@ -27,7 +27,7 @@ SIDE = 7_000
 
 def variants() -> tuple[Variant, ...]:
     """One of each kind whose structure alone tells, as large as shows it."""
-    return tuple(Variant(name, make(400_000), 400, "InvalidImage") for name, make in STRUCTURES.items())
+    return tuple(Variant(name, make(700_000), 400, "InvalidImage") for name, make in STRUCTURES.items())
 
 
 def _jpeg(side: int = 64, **options: object) -> bytes:

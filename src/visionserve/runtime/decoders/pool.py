@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from queue import LifoQueue
 from typing import TYPE_CHECKING
 
@@ -36,12 +37,14 @@ class Decoders:
         self._transform = transform
         self._max_pixels = max_pixels
         self._forking = threading.Lock()
-        self._template = Template(transform, max_pixels)
+        self._templates = [Template(transform, max_pixels)]
         # The one that was used last is the warmest, so it is the next. None is one that is still to be made.
         self._free: LifoQueue[Decoder | None] = LifoQueue()
         self.count = count
         for _ in range(count):
             self._free.put(None)
+        # Whoever forgets to close them leaves no process behind.
+        self._closing = weakref.finalize(self, _close, self._free, self._templates)
 
     def wait(self) -> None:
         """Wait until all are there.
@@ -89,23 +92,30 @@ class Decoders:
 
     def close(self) -> None:
         """End the processes; no thread may be in `prepare` or call it again."""
-        for decoder in [self._free.get() for _ in range(self.count)]:
-            if decoder is not None:
-                decoder.close()
-        self._template.close()
+        self._closing()
 
     def _replaced(self, decoder: Decoder | None) -> tuple[Decoder, str | None]:
         """A fresh decoder for one that is no more, and what ended that one, where that is known."""
         if decoder is not None:
             decoder.close()
         with self._forking:
-            try:
-                return self._template.fork(decoder.pid if decoder else 0)
-            except OSError:
-                logger.exception("the process that decoders are forked from has ended; another one is started")
-                self._template.close()
-                self._template = Template(self._transform, self._max_pixels)
-                return self._template.fork()
+            if self._templates:
+                try:
+                    return self._templates[-1].fork(decoder.pid if decoder else 0)
+                except OSError:
+                    logger.exception("the process that decoders are forked from has ended; another one is started")
+                    self._templates.pop().close()
+            self._templates.append(Template(self._transform, self._max_pixels))
+            return self._templates[-1].fork()
+
+
+def _close(free: LifoQueue[Decoder | None], templates: list[Template]) -> None:
+    while not free.empty():
+        decoder = free.get()
+        if decoder is not None:
+            decoder.close()
+    for template in templates:
+        template.close()
 
 
 def _refusal(ended: str | None) -> RequestError:
