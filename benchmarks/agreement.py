@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results import Agreement
 from visionserve.archiver.demo import colours
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def sets(folder: Path, photographs: int, per_class: int) -> dict[str, list[Path]
     plain = {folder / f"photograph-{seed}.jpg": _PHOTOGRAPH_SEED + seed for seed in range(photographs)}
     for path, seed in plain.items():
         if not path.exists():
-            path.write_bytes(golden.encode(golden.photograph(seed, _WIDTH, _HEIGHT), "JPEG"))
+            path.write_bytes(drawing.encode(drawing.photograph(seed, _WIDTH, _HEIGHT), "JPEG"))
     held_out = []
     for index, (colour, data) in enumerate(colours.held_out(per_class)):
         held_out.append(folder / f"held-out-{index}-{colour}.jpg")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from visionserve.archiver.demo.colours import HUES
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ def draw(kind: Kind, seed: int) -> bytes:
     """One picture as a JPEG file: a golden photograph of that size and seed, tinted in one of the demo's hues."""
     hue = list(HUES.values())[seed % len(HUES)]
     tint = np.array(colorsys.hsv_to_rgb(hue / 360, _SATURATION, 1.0))
-    pixels = np.asarray(golden.photograph(seed, kind.width, kind.height), np.float64)
+    pixels = np.asarray(drawing.photograph(seed, kind.width, kind.height), np.float64)
     grey = pixels.mean(axis=2, keepdims=True)
     bright = 255 * _FLOOR + (1 - _FLOOR) * (grey + _CHROMA * (pixels - grey))
     image = Image.fromarray((bright * tint).clip(0, 255).astype(np.uint8))

@@ -17,7 +17,7 @@ from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Deployment:
         self.spec = catalog.read(self.source)
         self.labels = reference.labels
         self.weights = reference.weights
-        self.greeting = golden.pictures()[0].data
+        self.greeting = drawing.pictures()[0].data
         self.root = work / "project"
         self._repository = repository
         self._failed: dict[str, str] = {}
@@ -157,4 +157,4 @@ def _write_calibration(folder: Path) -> None:
 
 
 def _photograph(seed: int) -> bytes:
-    return golden.encode(golden.photograph(_CALIBRATION_SEED + seed, 500, 375), "JPEG")
+    return drawing.encode(drawing.photograph(_CALIBRATION_SEED + seed, 500, 375), "JPEG")

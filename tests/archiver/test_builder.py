@@ -20,6 +20,7 @@ from visionserve.archiver.errors import LabelsError
 from visionserve.archiver.models import catalog
 from visionserve.runtime import archive
 from visionserve.runtime.errors import WeightsError
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,8 @@ MEMBERS = {
     "provenance.json",
     "visionserve/__init__.py",
     "visionserve_image_classifier.py",
+    *(archive.picture_file(picture.name) for picture in drawing.pictures()),
+    *(archive.pixels_file(picture.name) for picture in drawing.pictures()),
 }
 
 # Answers one picture in a process that sees the unpacked archive and the installed libraries only; the context is

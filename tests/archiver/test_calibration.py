@@ -24,7 +24,7 @@ from visionserve.runtime.engines import openvino
 from visionserve.runtime.errors import SpecError
 from visionserve.runtime.model import Transform
 from visionserve.runtime.pictures import fit
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 from visionserve.runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def pictures(project: Path) -> Path:
             (folder / colour / f"{seed}.jpg").write_bytes(colours.picture(colour, 3_000_000 + seed))
     (folder / "photographs").mkdir()
     for seed in range(83):
-        data = golden.encode(golden.photograph(3_000_000 + seed, 160, 120), "PNG")
+        data = drawing.encode(drawing.photograph(3_000_000 + seed, 160, 120), "PNG")
         (folder / "photographs" / f"{seed}.png").write_bytes(data)
     (folder / "README.txt").write_text("no picture")
     return folder
@@ -148,7 +148,7 @@ def test_the_biases_of_convolutions_are_corrected() -> None:
     network = nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)).eval()
     spec = Transform(resize=32, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
     graph = openvino.with_weights(openvino.convert(network, spec), network.state_dict())
-    pixels = [fit.fit(golden.photograph(seed, 64, 48), spec) for seed in range(20)]
+    pixels = [fit.fit(drawing.photograph(seed, 64, 48), spec) for seed in range(20)]
     quantised = calibration.quantise(graph, pixels)
     (found,) = (one for one in quantised.get_ops() if one.get_type_name() == "Convolution")
     (added,) = (target.get_node() for target in found.output(0).get_target_inputs())

@@ -19,7 +19,7 @@ from visionserve.runtime.engines import isolation
 from visionserve.runtime.errors import SpecError, VisionserveError
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 from visionserve.runtime.wire import responses
 from visionserve.runtime.wire.request import Request
 from visionserve.runtime.worker import Worker
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CPU = torch.device("cpu")
-PHOTOGRAPH = golden.encode(golden.photograph(7, 500, 375), "JPEG")
+PHOTOGRAPH = drawing.encode(drawing.photograph(7, 500, 375), "JPEG")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_an_unsafe_pillow_is_only_trusted_with_the_exact_way(
         opened = Worker.open(tmp_path, device=CPU)
     warned = [record.getMessage() for record in caplog.records if "corrupt memory" in record.getMessage()]
     assert len(warned) == exactly
-    large = golden.encode(golden.photograph(8, 800, 600), "JPEG")
+    large = drawing.encode(drawing.photograph(8, 800, 600), "JPEG")
     seen: list[np.ndarray[Any, Any]] = []
     logits = opened.engine.logits
 

@@ -34,6 +34,9 @@ from visionserve.runtime.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
     from visionserve.archiver.calibration import Report
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.archiver.networks.architectures import Fitted
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from visionserve.archiver.weights.lookup import Found
     from visionserve.runtime.engines import Engine
     from visionserve.runtime.model import Transform
-    from visionserve.runtime.proof.golden import GoldenAnswer
+    from visionserve.runtime.proof.golden import Answer
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class _Reference:
 
     engine: Engine
     device: torch.device
-    answers: list[GoldenAnswer]
+    pixels: list[npt.NDArray[np.uint8]]
+    answers: list[Answer]
 
 
 def build(
@@ -127,19 +131,22 @@ def build(
         served = _served(spec, weights, Path(scratch))
         reference = _reference(served.model, weights)
         made = artefacts.make(root, spec.handler, served.model, weights.fitted.state_dict, reference.engine)
-        answers = agreement.record(made.int8.engine, served.model) if made.int8 else reference.answers
+        answers = reference.answers
+        if made.int8:
+            answers = agreement.record(made.int8.engine, served.model, reference.pixels)
         files = contents.files(Project(root), spec.handler.architecture)
         facts = contents.provenance(weights.found, weights.checkpoint, reference.device, made, built_from or {})
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
             **made.members,
             **contents.documents(served.config, weights.labels, answers, facts),
+            **contents.golden_pictures(reference.pixels),
         }
         engine = _engine_here(Path(scratch) / "unpacked", served, members, reference.device)
         written = mar.write(Project(root).archive(spec.name), spec.name, served.carried, members)
     label_file = [Project(root).find(spec.handler.labels)] if spec.handler.labels else []
     notes = (weights.found.note, weights.fitted.note, *made.notes, _int8_disagreement(reference.answers, answers))
-    index, probability = answers[0].top[0]
+    best = answers[0].best()[0]
     return Built(
         archive=written,
         inputs=(source, weights.found.path, *label_file, *files.values(), *made.inputs),
@@ -148,7 +155,7 @@ def build(
         device=str(reference.device),
         engine=engine,
         int8=made.int8.report if made.int8 else None,
-        golden=(answers[0].picture, weights.labels[index], probability),
+        golden=(answers[0].picture, weights.labels[best], float(answers[0].probabilities[best])),
     )
 
 
@@ -191,7 +198,8 @@ def _reference(model: Model, weights: _Weights) -> _Reference:
     fitted = weights.fitted
     loaded = network.load(model.architecture, model.options, fitted.state_dict, fitted.classes, device)
     engine = EagerEngine(loaded, model.transform, device)
-    return _Reference(engine, device, agreement.record(engine, model))
+    pixels = agreement.pixels(model.transform)
+    return _Reference(engine, device, pixels, agreement.record(engine, model, pixels))
 
 
 def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], device: torch.device) -> str:
@@ -201,7 +209,7 @@ def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], de
         EngineError: What the spec pins is lacking here.
         GoldenError: It gives other answers than fp32.
     """
-    here = {name: data for name, data in members.items() if "/" not in name}
+    here = {name: data for name, data in members.items() if "/" not in name or name.startswith("golden/")}
     manifest = mar.manifest(served.model.name, served.carried.path.name, mar.digests_of(here, served.carried))
     for name, data in {**here, MANIFEST_FILE: json.dumps(manifest).encode()}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -223,7 +231,7 @@ def _every_core() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _int8_disagreement(expected: Sequence[GoldenAnswer], answers: Sequence[GoldenAnswer]) -> str:
+def _int8_disagreement(expected: Sequence[Answer], answers: Sequence[Answer]) -> str:
     """A warning if int8 and fp32 disagree on the golden pictures.
 
     It is no error, since the user's own pictures may be like none of these.
@@ -231,7 +239,7 @@ def _int8_disagreement(expected: Sequence[GoldenAnswer], answers: Sequence[Golde
     An int8 network knows the range of activations that its calibration pictures cause. Measured: calibrated on
     plain colours alone, ResNet-50 agrees with fp32 on all of those, and on 1 in 13 photograph-like pictures.
     """
-    strays = sum(before.top[0][0] != after.top[0][0] for before, after in zip(expected, answers, strict=True))
+    strays = sum(before.best()[0] != after.best()[0] for before, after in zip(expected, answers, strict=True))
     return (
         f"int8 names another class than fp32 for {strays} of {len(answers)} generated photographs: it is right"
         " only for pictures like those it was calibrated on"

@@ -11,22 +11,33 @@ import PIL
 import torch
 import torchvision
 import yaml
+from PIL import Image
 
 import visionserve
 from visionserve.archiver import mar
 from visionserve.archiver.networks import sources
 from visionserve.runtime import network
-from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, PROVENANCE_FILE
-from visionserve.runtime.proof import golden
+from visionserve.runtime.archive import (
+    CONFIG_FILE,
+    GOLDEN_FILE,
+    LABELS_FILE,
+    PROVENANCE_FILE,
+    picture_file,
+    pixels_file,
+)
+from visionserve.runtime.proof import drawing, golden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
     from visionserve.project import Project
-    from visionserve.runtime.proof.golden import GoldenAnswer
+    from visionserve.runtime.proof.golden import Answer
 
 # Where the provenance says from what an archive was built, by topic; see `fingerprint`.
 BUILT_FROM = "built_from"
@@ -53,7 +64,7 @@ def runtime_files() -> dict[str, Path]:
 def documents(
     config: Mapping[str, Any],
     labels: Sequence[str],
-    answers: Sequence[GoldenAnswer],
+    answers: Sequence[Answer],
     facts: Mapping[str, object],
 ) -> dict[str, bytes]:
     """The members that the server and the worker read.
@@ -68,9 +79,22 @@ def documents(
         # In its own order, which is that of the description a worker gives.
         CONFIG_FILE: yaml.safe_dump(dict(config), sort_keys=False).encode(),
         LABELS_FILE: _json(labels),
-        GOLDEN_FILE: _json(golden.to_json(answers)),
+        GOLDEN_FILE: _json(golden.to_json(labels, answers)),
         PROVENANCE_FILE: _json(facts),
     }
+
+
+def golden_pictures(pixels: Sequence[npt.NDArray[np.uint8]]) -> dict[str, bytes]:
+    """The pictures that the archive is proven on, and what its transform makes of them.
+
+    Args:
+        pixels: uint8 `[crop, crop, 3]` of each of `drawing.pictures()`.
+    """
+    members = {}
+    for picture, made in zip(drawing.pictures(), pixels, strict=True):
+        members[picture_file(picture.name)] = picture.data
+        members[pixels_file(picture.name)] = drawing.encode(Image.fromarray(made), "PNG")
+    return members
 
 
 def provenance(
@@ -98,7 +122,9 @@ def provenance(
             "dtypes": checkpoint.dtypes,
             "unpickled": checkpoint.trusted,
         },
+        # TF32 rounds as bf16 does; the reference is without it.
         "device": device.type,
+        "tf32": False,
         "versions": {module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
     }
 

@@ -5,15 +5,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import yaml
+from PIL import Image
 
 from visionserve.runtime.errors import SpecError
 from visionserve.runtime.proof import golden
+from visionserve.runtime.proof.drawing import Picture
 from visionserve.runtime.proof.integrity import UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
 CONFIG_FILE = "model-config.yaml"
@@ -27,6 +36,10 @@ class Root(Protocol):
 
     def __truediv__(self, name: str, /) -> Root:
         """The member of that name."""
+        ...
+
+    def read_bytes(self) -> bytes:
+        """The content of this member."""
         ...
 
     def read_text(self, encoding: str = ...) -> str:
@@ -95,31 +108,75 @@ def read_labels(root: Root) -> list[str]:
     return [str(label) for label in labels]
 
 
-def read_golden(root: Root) -> list[golden.GoldenAnswer]:
-    """The recorded golden answers, in the order of `golden.pictures()`.
+def read_golden(root: Root, labels: Sequence[str]) -> golden.Golden:
+    """What the archive is proven on.
+
+    Args:
+        root: The archive.
+        labels: Its labels.
 
     Raises:
-        GoldenError: The member is not a list of recorded answers.
+        SpecError: A picture, or its pixels, are missing or damaged.
+        GoldenError: The recorded answers are damaged, or of other labels or classes.
     """
-    return golden.from_json(_read(root, GOLDEN_FILE))
+    answers = _answers(root, labels)
+    pixels = [_pixels(root, pixels_file(answer.picture)) for answer in answers]
+    return golden.Golden(_pictures(root, answers), answers, pixels)
 
 
-def known_answers(root: Root) -> list[tuple[golden.Picture, frozenset[str]]]:
+def picture_file(name: str) -> str:
+    """The member that holds a golden picture."""
+    return f"golden/{name}"
+
+
+def pixels_file(name: str) -> str:
+    """The member that holds what the transform makes of a golden picture, as a PNG."""
+    return f"golden/{name}.pixels.png"
+
+
+def known_answers(root: Root) -> list[tuple[Picture, frozenset[str]]]:
     """The golden pictures, each with the labels a right answer may begin with.
 
     That is one label, and those recorded so close to it that another processor may put them first.
 
     Raises:
-        SpecError: The labels are damaged.
-        GoldenError: The recorded answers are damaged, or are of other pictures or classes.
+        SpecError: The labels or a picture are missing or damaged.
+        GoldenError: The recorded answers are damaged, or are of other labels or classes.
     """
     labels = read_labels(root)
-    pictures, answers = golden.pictures(), read_golden(root)
-    golden.require_fit(answers, len(pictures), len(labels))
+    answers = _answers(root, labels)
     return [
         (picture, frozenset(labels[index] for index in answer.best()))
-        for picture, answer in zip(pictures, answers, strict=True)
+        for picture, answer in zip(_pictures(root, answers), answers, strict=True)
     ]
+
+
+def _answers(root: Root, labels: Sequence[str]) -> list[golden.Answer]:
+    recorded, answers = golden.from_json(_read(root, GOLDEN_FILE))
+    golden.require_labels(recorded, labels)
+    golden.require_fit(answers, len(labels))
+    return answers
+
+
+def _pictures(root: Root, answers: Sequence[golden.Answer]) -> list[Picture]:
+    return [Picture(answer.picture, _bytes(root, picture_file(answer.picture))) for answer in answers]
+
+
+def _pixels(root: Root, member: str) -> npt.NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(_bytes(root, member)), formats=["PNG"]) as image:
+            return np.array(image.convert("RGB"))
+    except SpecError:
+        raise
+    except Exception as error:  # whatever Pillow raises of a damaged file
+        raise _damaged(member) from error
+
+
+def _bytes(root: Root, member: str) -> bytes:
+    try:
+        return (root / member).read_bytes()
+    except UNREADABLE as error:
+        raise _damaged(member) from error
 
 
 def _read(root: Root, member: str) -> Any:

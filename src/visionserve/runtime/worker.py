@@ -26,7 +26,7 @@ from visionserve.runtime.machine import cores
 from visionserve.runtime.machine import device as devices
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode, jpeg
-from visionserve.runtime.proof import integrity
+from visionserve.runtime.proof import agreement, integrity
 from visionserve.runtime.wire import payload, responses
 from visionserve.runtime.wire.errors import ExplanationUnsupported, RequestError
 from visionserve.runtime.wire.options import Options
@@ -107,12 +107,15 @@ class Worker:
         decode.configure_pillow()
         decoders = Decoders(model.transform, threads, model.max_pixels)
         try:
-            choice = selection.choose(Source(folder, model, device, threads), archive.read_golden(folder))
+            known = archive.read_golden(folder, labels)
+            choice = selection.choose(Source(folder, model, device, threads), known)
             decoders.wait()
+            worker = cls(model, config, choice, device, decoders)
+            agreement.check_decoding(worker.decode, model.transform, known)
         except BaseException:
             decoders.close()
             raise
-        return cls(model, config, choice, device, decoders)
+        return worker
 
     def close(self) -> None:
         """End the decoding processes."""
@@ -155,6 +158,14 @@ class Worker:
                 exchange.pixels.append(pixels)
                 pixels_left -= size
             exchange.decode_ms = 1e3 * (time.perf_counter() - start)
+
+    def decode(self, picture: bytes) -> npt.NDArray[np.uint8]:
+        """An encoded picture as a request's are decoded: uint8 `[crop, crop, 3]`.
+
+        Raises:
+            RequestError: See `Decoders.prepare`.
+        """
+        return self._pixels(picture, self.model.max_pixels)[0]
 
     def _pixels(
         self, picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int

@@ -16,6 +16,7 @@ from tests.support.unpacked import CPU
 from visionserve.runtime.engines import Source, compiled, eager, selection
 from visionserve.runtime.errors import EngineError
 from visionserve.runtime.model import Model, Transform
+from visionserve.runtime.proof import golden
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,4 +86,4 @@ def test_a_package_for_another_machine_is_refused_before_it_runs(
     (tmp_path / compiled.PACKAGE_FILE).write_bytes(b"machine code")
     (tmp_path / compiled.TARGET_FILE).write_text(json.dumps({**compiled.target("fp32"), **changes}))
     with pytest.raises(EngineError, match=message):
-        selection.choose(squeezenet(tmp_path), [])
+        selection.choose(squeezenet(tmp_path), golden.Golden([], [], []))

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from visionserve.runtime.model import Transform
 from visionserve.runtime.pictures import decode, fit, jpeg
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 from visionserve.runtime.wire.errors import InvalidImage, RequestError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LIMIT = 50_000_000
 
 @functools.lru_cache(maxsize=2)  # drawing a large one takes a second, and neighbouring cases ask for the same
 def drawn(seed: int, width: int, height: int) -> Image.Image:
-    return golden.photograph(seed, width, height)
+    return drawing.photograph(seed, width, height)
 
 
 def photograph(seed: int, width: int, height: int, orientation: int = 1, mode: str = "RGB") -> bytearray:
@@ -191,5 +191,5 @@ def test_a_jpeg_of_too_many_scans_is_refused_before_any_is_decoded() -> None:
     ],
 )
 def test_only_what_the_fast_way_does_well_is_taken(mode: str, size: tuple[int, int], taken: bool) -> None:
-    data = golden.encode(Image.new(mode, size), "JPEG")
+    data = drawing.encode(Image.new(mode, size), "JPEG")
     assert jpeg.takes(data, Image.open(io.BytesIO(data)), SPEC) == taken

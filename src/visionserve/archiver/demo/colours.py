@@ -23,7 +23,7 @@ from visionserve.archiver.weights import entries
 from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.pictures import decode
 from visionserve.runtime.pictures.fit import fit, stack
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,7 +70,7 @@ def picture(colour: str, seed: int) -> bytes:
     """A JPEG that is mostly one colour: tinted photograph-like texture with a few grey shapes on it."""
     rng = np.random.Generator(np.random.PCG64([seed, HUES[colour]]))
     width, height = (int(side) for side in rng.integers(200, 420, 2))
-    texture = np.asarray(golden.photograph(int(rng.integers(1 << 30)), width, height).convert("L"))
+    texture = np.asarray(drawing.photograph(int(rng.integers(1 << 30)), width, height).convert("L"))
     brightness = 0.45 + 0.55 * texture[..., None] / 255
     hue = (HUES[colour] + rng.uniform(-4, 4)) / 360
     tint = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.85, 1.0), 1.0))
@@ -80,7 +80,7 @@ def picture(colour: str, seed: int) -> bytes:
         left, top = rng.uniform(0, 0.8, 2) * (width, height)
         side = rng.uniform(0.08, 0.2) * min(width, height)
         draw.ellipse((left, top, left + side, top + side), fill=(int(rng.integers(60, 200)),) * 3)
-    return golden.encode(image, "JPEG")
+    return drawing.encode(image, "JPEG")
 
 
 def held_out(per_class: int = _HELD_OUT_PER_CLASS) -> list[tuple[str, bytes]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from visionserve.load.errors import LoadError
 from visionserve.runtime import archive
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,10 +141,11 @@ def build(
         weights.setdefault("own", max(weights.values(), default=1.0))
     if not weights:
         raise LoadError(f"the mix is empty: give at least one of {', '.join(KINDS)} a weight above 0")
+    answered = {model: archive.known_answers(zipfile.Path(archives[model])) for model in models}
     recorded = {
-        model: {picture.name: labels for picture, labels in archive.known_answers(zipfile.Path(archives[model]))}
-        for model in models
+        model: {picture.name: labels for picture, labels in answers} for model, answers in answered.items()
     }
+    known = [(picture.name, picture.data) for picture, _ in next(iter(answered.values()), [])]
 
     def answers(kind: str, name: str, data: bytes) -> dict[str, frozenset[str]]:
         if kind == "golden":
@@ -154,7 +155,7 @@ def build(
     pictures: list[Picture] = []
     total = sum(weights.values())
     for kind, weight in weights.items():
-        files = _pictures_of(kind, own)
+        files = known if kind == "golden" else _pictures_of(kind, own)
         share = (1 - bad_share) * weight / total / len(files)
         pictures += [Picture(name, kind, share, answers(kind, name, data), data) for name, data in files]
     if bad_share:
@@ -164,10 +165,8 @@ def build(
 
 
 def _pictures_of(kind: str, own: Path | None) -> Sequence[tuple[str, bytes]]:
-    if kind == "golden":
-        return [(picture.name, picture.data) for picture in golden.pictures()]
     if kind == "large":
-        return [("large-2000x1500.jpeg", golden.encode(golden.photograph(100, *_LARGE), "JPEG"))]
+        return [("large-2000x1500.jpeg", drawing.encode(drawing.photograph(100, *_LARGE), "JPEG"))]
     if kind == "formats":
         return _formats()
     if own is None or not own.is_dir():
@@ -180,7 +179,7 @@ def _pictures_of(kind: str, own: Path | None) -> Sequence[tuple[str, bytes]]:
 
 def _formats() -> list[tuple[str, bytes]]:
     """One photograph in the encodings that clients send beside plain colour JPEG and PNG."""
-    photograph = golden.photograph(200, 500, 375)
+    photograph = drawing.photograph(200, 500, 375)
 
     def encoded(mode: str, image_format: str, **options: Any) -> bytes:
         buffer = io.BytesIO()
@@ -198,7 +197,7 @@ def _formats() -> list[tuple[str, bytes]]:
 
 
 def _bad_pictures() -> list[tuple[str, bytes]]:
-    whole = golden.encode(golden.photograph(300, 500, 375), "JPEG")
+    whole = drawing.encode(drawing.photograph(300, 500, 375), "JPEG")
     return [
         ("bad-text.jpeg", b"this is no picture\n" * 40),
         ("bad-truncated.jpeg", whole[: len(whole) // 3]),

@@ -17,11 +17,11 @@ from visionserve.runtime.machine import processor
 from visionserve.runtime.proof import agreement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from visionserve.runtime.engines import Engine, Source
     from visionserve.runtime.model import EngineName, Model, Precision
-    from visionserve.runtime.proof.golden import GoldenAnswer
+    from visionserve.runtime.proof.golden import Golden
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +75,12 @@ def candidates(engine: EngineName, precision: Precision) -> list[tuple[str, str]
     ]
 
 
-def choose(source: Source, answers: Sequence[GoldenAnswer]) -> Choice:
+def choose(source: Source, known: Golden) -> Choice:
     """Take the fastest engine that is there and gives the right answers.
 
     Args:
         source: What to run, and where.
-        answers: What the archive's golden pictures are to be answered.
+        known: What the archive is proven on.
 
     Raises:
         SpecError, WeightsError: The archive is damaged.
@@ -96,7 +96,7 @@ def choose(source: Source, answers: Sequence[GoldenAnswer]) -> Choice:
             try:
                 engine = _ENGINES[name].load(source, precision)
                 warm_up(engine, source.model)
-                agreement.check(engine, source.model.transform, source.model.labels, answers)
+                agreement.check(engine, source.model.labels, known)
             except (SpecError, WeightsError):
                 raise  # what every engine needs
             except Exception as error:  # a library may raise anything; the next engine may still do

@@ -88,6 +88,11 @@ def takes(data: bytes | bytearray, image: Image.Image, transform: Transform) -> 
     )
 
 
+def reduction(image: Image.Image, transform: Transform) -> int:
+    """By how much a picture, opened and not decoded, is reduced while it is decoded: 1, 2, 4 or 8."""
+    return next((by for by in _REDUCTIONS if min(image.size) >= by * KEPT * transform.resize), 1)
+
+
 def fit(image: Image.Image, orientation: int, transform: Transform) -> npt.NDArray[np.uint8]:
     """Decode, resize and crop.
 
@@ -104,14 +109,14 @@ def fit(image: Image.Image, orientation: int, transform: Transform) -> npt.NDArr
     """
     stored_height, stored_width = image.height, image.width
     height, width = resized(transform, stored_height, stored_width)
-    reduction = next((by for by in _REDUCTIONS if min(image.size) >= by * KEPT * transform.resize), 1)
-    image.draft(None, (stored_width // reduction, stored_height // reduction))
+    by = reduction(image, transform)
+    image.draft(None, (stored_width // by, stored_height // by))
     decoded = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     # In this order: torch sees by a batch's strides that its channels are last, and is twice as fast then.
     batch = torch.from_numpy(decoded)[None].permute(0, 3, 1, 2)
     # The decoder rounds sizes up, so its last row and column may lie mostly outside the picture: scaled by their
     # sizes the whole picture would shift. A hair more, lest a side be rounded down to one less.
-    scale = [reduction * (1 + 1e-8) * to / of for to, of in ((height, stored_height), (width, stored_width))]
+    scale = [by * (1 + 1e-8) * to / of for to, of in ((height, stored_height), (width, stored_width))]
     scaled = interpolate(batch, scale_factor=scale, mode=transform.interpolation, antialias=True)
     top, left = _stored_corner(height, width, transform, orientation)
     kept = scaled[0, :, top : top + transform.crop, left : left + transform.crop].permute(1, 2, 0)

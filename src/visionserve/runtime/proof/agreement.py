@@ -1,37 +1,48 @@
-"""Whether an engine, as it runs here, agrees with the golden answers of its archive."""
+"""Whether decoding and an engine, as they run here, give what they gave when the archive was built."""
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from PIL import Image
 
-from visionserve.runtime.errors import SpecError, WeightsError, first_line
-from visionserve.runtime.pictures import decode
+from visionserve.runtime.errors import GoldenError, SpecError, WeightsError, first_line
+from visionserve.runtime.pictures import decode, jpeg
 from visionserve.runtime.pictures.fit import stack
-from visionserve.runtime.proof import golden
+from visionserve.runtime.proof import drawing, golden
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
 
     from visionserve.runtime.engines import Engine
     from visionserve.runtime.model import Model, Transform
-    from visionserve.runtime.proof.golden import GoldenAnswer
+    from visionserve.runtime.proof.golden import Answer, Golden
 
 # More than any golden picture has.
 _MAX_PIXELS = 1 << 24
+# Of 255, the mean over a picture's samples. What follows the transform to the bit strays by other Pillow versions'
+# rounding alone, and the fast way's filter by 1 in a sample of a thousand.
+_FOLLOWED = 0.1
+# A JPEG decoded at a half, quarter or eighth of its size; see `jpeg`.
+_REDUCED = 3.0
 
 
-def probabilities(engine: Engine, transform: Transform) -> torch.Tensor:
-    """An engine's answers to the golden pictures, one at a time: float32 `[pictures, classes]`.
-
-    Decoded exactly whatever the model's `decode` says: what is proven is the engine.
-    """
-    pixels = [decode.prepare(picture.data, _MAX_PIXELS, transform, exact=True)[0] for picture in golden.pictures()]
-    return torch.cat([engine.logits(stack([picture])) for picture in pixels]).softmax(dim=1)
+def pixels(transform: Transform) -> list[npt.NDArray[np.uint8]]:
+    """What a transform makes of the golden pictures, followed to the bit: uint8 `[crop, crop, 3]` each."""
+    return [decode.prepare(picture.data, _MAX_PIXELS, transform, exact=True)[0] for picture in drawing.pictures()]
 
 
-def record(engine: Engine, model: Model) -> list[GoldenAnswer]:
+def logits(engine: Engine, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
+    """An engine's logits of pictures, one at a time: float32 `[pictures, classes]`."""
+    return torch.cat([engine.logits(stack([picture])).cpu() for picture in pixels])
+
+
+def record(engine: Engine, model: Model, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[Answer]:
     """An engine's answers to the golden pictures, for an archive to carry.
 
     Raises:
@@ -39,25 +50,52 @@ def record(engine: Engine, model: Model) -> list[GoldenAnswer]:
         WeightsError: It answers with NaN.
     """
     try:
-        answers = probabilities(engine, model.transform)
+        answers = logits(engine, pixels)
     except Exception as error:  # whatever a layer raises that its input does not suit
         cannot = f"{model.architecture} cannot take pictures of {model.transform.crop}x{model.transform.crop}"
         raise SpecError(f"{cannot}: {first_line(error)}; change input.crop") from error
     if not torch.isfinite(answers).all():
         raise WeightsError("the network answers a golden picture with NaN; take an earlier checkpoint")
-    return golden.record([picture.name for picture in golden.pictures()], answers)
+    return [
+        golden.Answer(picture.name, row) for picture, row in zip(drawing.pictures(), answers.numpy(), strict=True)
+    ]
 
 
-def check(engine: Engine, transform: Transform, labels: Sequence[str], expected: Sequence[GoldenAnswer]) -> None:
-    """Refuse an engine that does not give the recorded answers.
+def check(engine: Engine, labels: Sequence[str], expected: Golden) -> None:
+    """Refuse an engine that does not give the recorded answers to the recorded pixels.
 
     Args:
         engine: What runs the network.
-        transform: How pictures become its input.
         labels: One label per class, for the message.
-        expected: The recorded answers, in the order of `golden.pictures()`.
+        expected: What was recorded.
 
     Raises:
         GoldenError: Names the first picture that it answers differently.
     """
-    golden.verify(expected, probabilities(engine, transform), labels, golden.TOLERANCE[engine.precision])
+    golden.verify(expected.answers, logits(engine, expected.pixels), labels, golden.TOLERANCE[engine.precision])
+
+
+def check_decoding(
+    prepare: Callable[[bytes], npt.NDArray[np.uint8]], transform: Transform, expected: Golden
+) -> None:
+    """Refuse decoding that does not make the recorded pixels of the archive's pictures.
+
+    Args:
+        prepare: What decodes here: encoded bytes to uint8 `[crop, crop, 3]`.
+        transform: The transform that it follows.
+        expected: What was recorded.
+
+    Raises:
+        GoldenError: Names the first picture that comes out differently.
+    """
+    for picture, right in zip(expected.pictures, expected.pixels, strict=True):
+        got = prepare(picture.data)
+        strays = float(np.abs(got.astype(np.int16) - right).mean()) if got.shape == right.shape else np.inf
+        with Image.open(io.BytesIO(picture.data)) as image:
+            reduced = image.format == "JPEG" and jpeg.reduction(image, transform) > 1
+        allowed = _REDUCED if reduced else _FOLLOWED
+        if not strays <= allowed:
+            raise GoldenError(
+                f"golden picture {picture.name}: its pixels stray by {strays:.2f} of 255 from those it was built"
+                f" with, where {allowed} is allowed; it is transformed otherwise"
+            )
