@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from visionserve.runtime.proof.drawing import Picture
 
-# The largest error of a picture's logits that is still the same answer; see `error`. Measured on the golden pictures:
+# The largest error of a picture's logits that is still the same answer; see `error`. On the golden pictures:
 #   fp32  at most 2.3e-5 between torch and OpenVINO, over 15 architectures of random weights.
 #   bf16  0.007 to 0.14 on those, 0.125 on a ResNet-18 trained on colours. Rounding the weights alone is most of it.
 #   int8  is recorded as int8 itself and strays between processors only.
