@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from visionserve.runtime.model import Transform
 
 
-def serve(connection: socket, memory: int, transform: Transform, max_pixels: int) -> None:
+def serve(connection: socket, memory: int, transform: Transform, max_pixels: int, seconds: float) -> None:
     """Decode what the worker asks for, until it closes the connection.
 
     Each question is a line of JSON: the picture's `length`, the `pixels` it may have, whether to decode `exact`ly.
@@ -29,19 +29,20 @@ def serve(connection: socket, memory: int, transform: Transform, max_pixels: int
             uint8 `[crop, crop, 3]` there.
         transform: The transform to follow.
         max_pixels: The most pixels that any picture may have.
+        seconds: The most that any picture may take of a core.
     """
     # libtiff and Pillow write of every damage there, and clients could fill the server's log with it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     limits.confine(max_pixels, most_written=3 * transform.crop**2)
     with connection.makefile("rwb") as lines:
         for line in lines:
-            lines.write(json.dumps(_answer(json.loads(line), memory, transform)).encode() + b"\n")
+            lines.write(json.dumps(_answer(json.loads(line), memory, transform, seconds)).encode() + b"\n")
             lines.flush()
 
 
-def _answer(asked: dict[str, Any], memory: int, transform: Transform) -> dict[str, Any]:
+def _answer(asked: dict[str, Any], memory: int, transform: Transform, seconds: float) -> dict[str, Any]:
     try:
-        with limits.one_picture():
+        with limits.one_picture(seconds):
             picture = os.pread(memory, asked["length"], 0)
             pixels, size = decode.prepare(picture, asked["pixels"], transform, exact=asked["exact"])
             os.pwrite(memory, pixels.tobytes(), 0)

@@ -41,9 +41,9 @@ def confine(max_pixels: int, most_written: int) -> None:
 
 
 @contextmanager
-def one_picture() -> Iterator[None]:
-    """Bound what is computed inside: the process is ended by SIGPROF when it has used `CPU_SECONDS`."""
-    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+def one_picture(seconds: float) -> Iterator[None]:
+    """Bound what is computed inside: SIGPROF ends the process when it has used so many seconds of a core."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from functools import partial
 from queue import LifoQueue
 from typing import TYPE_CHECKING
 
@@ -28,16 +29,19 @@ class Decoders:
         transform: The transform that pictures go through.
         count: How many processes.
         max_pixels: The most pixels that a picture may have.
+        seconds: The most that a picture may take of a core.
 
     Raises:
         OSError: They could not be started.
     """
 
-    def __init__(self, transform: Transform, count: int, max_pixels: int) -> None:
-        self._transform = transform
-        self._max_pixels = max_pixels
+    def __init__(
+        self, transform: Transform, count: int, max_pixels: int, seconds: float = limits.CPU_SECONDS
+    ) -> None:
+        self._start = partial(Template, transform, max_pixels, seconds)
+        self._seconds = seconds
         self._forking = threading.Lock()
-        self._templates = [Template(transform, max_pixels)]
+        self._templates = [self._start()]
         # The one that was used last is the warmest, so it is the next. None is one that is still to be made.
         self._free: LifoQueue[Decoder | None] = LifoQueue()
         self.count = count
@@ -70,7 +74,7 @@ class Decoders:
 
         Raises:
             RequestError: See `decode.prepare`; also `InvalidImage` where the picture crashes its decoder or takes
-                longer than `limits.CPU_SECONDS`, and `OutOfMemory` where the system ended the decoder.
+                longer than it may, and `OutOfMemory` where the system ended the decoder.
             OSError: A decoder was to be made and could not.
         """
         decoder, kept = self._free.get(), None
@@ -85,7 +89,7 @@ class Decoders:
         except DecoderDied as died:
             kept, ended = self._replaced(decoder)
             logger.warning("a picture of %d bytes ended its decoder: %s", len(picture), ended or died)
-            raise _refusal(ended) from died
+            raise _refusal(ended, self._seconds) from died
         finally:
             self._free.put(kept)
         return found
@@ -105,7 +109,7 @@ class Decoders:
                 except OSError:
                     logger.exception("the process that decoders are forked from has ended; another one is started")
                     self._templates.pop().close()
-            self._templates.append(Template(self._transform, self._max_pixels))
+            self._templates.append(self._start())
             return self._templates[-1].fork()
 
 
@@ -118,12 +122,12 @@ def _close(free: LifoQueue[Decoder | None], templates: list[Template]) -> None:
         template.close()
 
 
-def _refusal(ended: str | None) -> RequestError:
+def _refusal(ended: str | None, seconds: float) -> RequestError:
     # The system kills what takes the last memory, and where the template went too nobody knows more.
     if ended in ("SIGKILL", None):
         return OutOfMemory("the machine had no memory left to decode the image; send it again later")
     if ended == "SIGPROF":
         return InvalidImage(
-            f"the image takes more than {limits.CPU_SECONDS:g} s to decode; save it again as an ordinary one"
+            f"the image takes more than {seconds:g} s to decode; send it smaller, or saved as an ordinary one"
         )
     return InvalidImage("the image cannot be decoded: it makes its decoder fail; save it again as an ordinary one")

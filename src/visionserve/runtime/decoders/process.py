@@ -42,16 +42,17 @@ class Template:
     Args:
         transform: The transform that pictures go through.
         max_pixels: The most pixels that a picture may have.
+        seconds: The most that a picture may take of a core.
 
     Raises:
         OSError: It could not be started.
     """
 
-    def __init__(self, transform: Transform, max_pixels: int) -> None:
+    def __init__(self, transform: Transform, max_pixels: int, seconds: float) -> None:
         self._side = transform.crop
         self._control, theirs = socket.socketpair()
         self._control.settimeout(_START_SECONDS)
-        settings = json.dumps({"transform": asdict(transform), "pixels": max_pixels})
+        settings = json.dumps({"transform": asdict(transform), "pixels": max_pixels, "seconds": seconds})
         command = [
             sys.executable,
             "-P",

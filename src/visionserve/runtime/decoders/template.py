@@ -46,7 +46,8 @@ def main() -> None:
         if not pid:
             control.close()
             try:
-                decoder.serve(socket.socket(fileno=descriptors[0]), descriptors[1], transform, settings["pixels"])
+                connection = socket.socket(fileno=descriptors[0])
+                decoder.serve(connection, descriptors[1], transform, settings["pixels"], settings["seconds"])
             finally:
                 os._exit(0)
         for descriptor in descriptors:
