@@ -47,7 +47,7 @@ def reported(root: Path, kind: str) -> dict[str, Any]:
 
 
 def test_search_finds_a_rate_that_holds_and_reports_it(root: Path) -> None:
-    done = load(root, "search", "p99<1s", "roomy", "--probe", "1s", "--confirm", "2s")
+    done = load(root, "search", "p99<1s", "roomy", "--probe", "1s", "--confirm", "2s", "--warm-up", "0.3s")
     assert "Traceback" not in done.stderr, done.stderr
     found = json.loads((root / "search" / "search.json").read_text())
     assert (done.returncode, found["rate"] > 0) == (0, True), done.stdout + done.stderr

@@ -7,7 +7,6 @@ weights found, read and fitted -> the model as it will be served -> the referenc
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,13 +22,14 @@ from visionserve.archiver.networks import architectures, sources
 from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.project import Project
 from visionserve.runtime import network
-from visionserve.runtime.archive import LABELS_FILE, MANIFEST_FILE
+from visionserve.runtime.archive import LABELS_FILE
+from visionserve.runtime.engines import Source, selection
 from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.machine import cores
 from visionserve.runtime.machine import device as devices
 from visionserve.runtime.model import Model
-from visionserve.runtime.proof import agreement
-from visionserve.runtime.worker import Worker
+from visionserve.runtime.proof import agreement, drawing
+from visionserve.runtime.proof.golden import Golden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -142,7 +142,8 @@ def build(
             **contents.documents(served.config, weights.labels, answers, facts),
             **contents.golden_pictures(reference.pixels),
         }
-        engine = _engine_here(Path(scratch) / "unpacked", served, members, reference.device)
+        known = Golden(drawing.pictures(), answers, reference.pixels)
+        engine = _engine_here(Path(scratch) / "unpacked", served, made.members, known, reference.device)
         written = mar.write(Project(root).archive(spec.name), spec.name, served.carried, members)
     label_file = [Project(root).find(spec.handler.labels)] if spec.handler.labels else []
     notes = (weights.found.note, weights.fitted.note, *made.notes, _int8_disagreement(reference.answers, answers))
@@ -202,22 +203,20 @@ def _reference(model: Model, weights: _Weights) -> _Reference:
     return _Reference(engine, device, pixels, agreement.record(engine, model, pixels))
 
 
-def _engine_here(folder: Path, served: _Served, members: Mapping[str, bytes], device: torch.device) -> str:
+def _engine_here(
+    folder: Path, served: _Served, members: Mapping[str, bytes], known: Golden, device: torch.device
+) -> str:
     """What a worker on this machine runs the model with, and why, found by loading it as a worker does.
 
     Raises:
         EngineError: What the spec pins is lacking here.
         GoldenError: It gives other answers than fp32.
     """
-    here = {name: data for name, data in members.items() if "/" not in name or name.startswith("golden/")}
-    manifest = mar.manifest(served.model.name, served.carried.path.name, mar.digests_of(here, served.carried))
-    for name, data in {**here, MANIFEST_FILE: json.dumps(manifest).encode()}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
+    for name, data in members.items():
         (folder / name).write_bytes(data)
     (folder / served.carried.path.name).symlink_to(served.carried.path.resolve())
-    worker = Worker.open(folder, device=device)
-    worker.close()
-    return worker.why
+    return selection.choose(Source(folder, served.model, device, cores.available()), known).why
 
 
 @contextmanager

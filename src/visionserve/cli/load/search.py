@@ -28,6 +28,7 @@ def search(
     most_errors: Annotated[str, typer.Option(help="The share of requests that may fail.")] = "0.1%",
     probe: Annotated[str, typer.Option(help="How long each rate is tried.")] = "15s",
     confirm: Annotated[str, typer.Option(help="How long the result is confirmed.")] = "60s",
+    warm_up: Annotated[str, typer.Option(help="How long traffic runs before each counts.")] = "3s",
     need: Annotated[float, typer.Option(min=0, help="Requests per second to plan machines for.")] = 1000,
     mix: options.Mix = options.DEFAULT_MIX,
     bad_share: options.Bad = 0.0,
@@ -51,6 +52,7 @@ def search(
         errors_allowed,
         plan.seconds(probe),
         plan.seconds(confirm),
+        plan.seconds(warm_up),
         seed=seed,
         generators=generators,
     )
