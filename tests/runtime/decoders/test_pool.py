@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from visionserve.runtime.decoders import limits, process
 from visionserve.runtime.decoders.pool import Decoders
 from visionserve.runtime.model import Transform
 from visionserve.runtime.pictures import decode
-from visionserve.runtime.wire.errors import InvalidImage, OutOfMemory, RequestError
+from visionserve.runtime.wire.errors import ImageTooLarge, InvalidImage, OutOfMemory, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,10 +167,38 @@ def test_a_decoder_that_says_nothing_is_replaced(monkeypatch: pytest.MonkeyPatch
     opened.wait()
     (one,) = alive(templates()[-1])
     one.suspend()
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(InvalidImage, match="its decoder said nothing more"):
         prepared(opened, PHOTOGRAPH)
     prepared(opened, PHOTOGRAPH)
     opened.close()
+
+
+def test_a_picture_that_swells_is_refused_and_its_decoder_lives() -> None:
+    opened = Decoders(TRANSFORM, 1, 1)  # so 300 MB are all it has
+    opened.wait()
+    (before,) = alive(templates()[-1])
+    swelling = encoded(Image.new("LA", (7000, 7000)), "PNG")  # 4 bytes a pixel, and 4 more as RGB
+    with pytest.raises(ImageTooLarge, match="takes more memory to decode than one of its size may"):
+        prepared(opened, swelling)
+    prepared(opened, PHOTOGRAPH)
+    assert alive(templates()[-1]) == [before]
+    opened.close()
+
+
+def test_file_descriptors_may_be_many(decoders: Decoders) -> None:
+    """As in a server with thousands of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        opened = Decoders(TRANSFORM, 1, MAX_PIXELS)
+        opened.wait()
+        prepared(opened, PHOTOGRAPH)
+        opened.close()
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_decoders_that_ended_between_pictures_are_replaced_unseen(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SILENT = "silence"
+
 
 class Decoders:
     """Processes that decode. They start while the caller does other things; `wait` until they are there.
@@ -89,7 +91,8 @@ class Decoders:
         except DecoderDied as died:
             kept, ended = self._replaced(decoder)
             logger.warning("a picture of %d bytes ended its decoder: %s", len(picture), ended or died)
-            raise _refusal(ended, self._seconds) from died
+            # One that fell silent was ended from here: that says nothing of memory.
+            raise _refusal(_SILENT if died.silent else ended, self._seconds) from died
         finally:
             self._free.put(kept)
         return found
@@ -126,6 +129,8 @@ def _refusal(ended: str | None, seconds: float) -> RequestError:
     # The system kills what takes the last memory, and where the template went too nobody knows more.
     if ended in ("SIGKILL", None):
         return OutOfMemory("the machine had no memory left to decode the image; send it again later")
+    if ended == _SILENT:
+        return InvalidImage("the image cannot be decoded: its decoder said nothing more; save it again")
     if ended == "SIGPROF":
         return InvalidImage(
             f"the image takes more than {seconds:g} s to decode; send it smaller, or saved as an ordinary one"

@@ -105,7 +105,15 @@ class Template:
 
 
 class DecoderDied(Exception):
-    """A decoder ended over a picture, or was ended because it said nothing for too long."""
+    """A decoder ended over a picture, or was ended because it said nothing for too long.
+
+    Attributes:
+        silent: Whether it said nothing.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.silent = isinstance(error, TimeoutError)
 
 
 class Decoder:
@@ -127,7 +135,9 @@ class Decoder:
 
     def has_ended(self) -> bool:
         """Whether it is no more; while it has no picture it says nothing, so all there is to read is its end."""
-        return bool(select.select([self._connection], [], [], 0)[0])
+        waiting = select.poll()  # select() takes no file descriptor above 1023
+        waiting.register(self._connection, select.POLLIN)
+        return bool(waiting.poll(0))
 
     def prepare(
         self, picture: bytes | bytearray, max_pixels: int, *, exact: bool
@@ -146,9 +156,10 @@ class Decoder:
             if len(picture) > _KEPT_MEMORY:
                 os.ftruncate(self._memory, 0)
         except (OSError, ValueError) as error:
-            if isinstance(error, TimeoutError):
+            died = DecoderDied(error)
+            if died.silent:
                 os.kill(self.pid, signal.SIGKILL)
-            raise DecoderDied(str(error)) from error
+            raise died from error
         if "error" in answer:
             raise _REFUSALS[answer["error"]](answer["message"])
         return pixels, answer["pixels"]

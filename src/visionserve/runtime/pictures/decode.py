@@ -73,6 +73,7 @@ def decode(data: bytes | bytearray, max_pixels: int) -> Image.Image:
         UnsupportedFormat: It is a file of another kind that we know.
         InvalidImage: It is not a picture in one of those formats, or it is damaged.
         ImageTooLarge: It has more than `max_pixels`.
+        MemoryError: There is no memory for it.
     """
     with _readable(data, max_pixels) as image:
         image.load()
@@ -87,7 +88,7 @@ def _readable(data: bytes | bytearray, max_pixels: int) -> Iterator[Image.Image]
         with _open(data) as image:
             _require_affordable(image, data, max_pixels)
             yield image
-    except RequestError:
+    except (RequestError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
         raise InvalidImage(
@@ -98,6 +99,8 @@ def _readable(data: bytes | bytearray, max_pixels: int) -> Iterator[Image.Image]
 def _open(data: bytes | bytearray) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=formats.DECODERS)
+    except MemoryError:
+        raise
     except Exception as error:  # as above
         formats.refuse_known_others(data)
         raise InvalidImage(f"the {len(data)} bytes are not a readable image; send {formats.TAKEN}") from error
