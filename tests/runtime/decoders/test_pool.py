@@ -255,6 +255,20 @@ input()
         until(lambda: have_ended(left))
 
 
+def test_a_closed_standard_error_is_no_hindrance() -> None:
+    program = f"""
+from visionserve.runtime.decoders.pool import Decoders
+from visionserve.runtime.model import Transform
+opened = Decoders({TRANSFORM!r}, 1, {MAX_PIXELS})
+print(opened.prepare({PHOTOGRAPH!r}, {MAX_PIXELS}, exact=True)[1], flush=True)
+opened.close()
+"""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "{sys.executable}" - 2>&-'], input=program.encode(), stdout=-1, check=True
+    )
+    assert done.stdout == b"120000\n"
+
+
 def test_damage_is_not_written_to_the_log(decoders: Decoders, capfd: pytest.CaptureFixture[str]) -> None:
     broken = encoded(picture(300, 200), "TIFF", compression="tiff_lzw")
     with pytest.raises(InvalidImage):

@@ -43,6 +43,13 @@ def test_tiles_as_encoders_write_them_pass(side: int, size: tuple[int, int]) -> 
     )
 
 
+def test_what_cameras_put_behind_a_picture_is_not_looked_at() -> None:
+    video = np.random.default_rng(0).bytes(8_000_000)
+    assert video.count(b"\xff\xda") > gate.MAX_JPEG_SCANS
+    gate.require_bounded(encoded(picture(), "JPEG") + video, corpus.MAX_PIXELS)
+    gate.require_bounded(encoded(picture(), "JPEG", progressive=True) + video, corpus.MAX_PIXELS)
+
+
 def test_a_colour_profile_of_megabytes_passes() -> None:
     gate.require_bounded(encoded(picture(), "JPEG", icc_profile=bytes(4_000_000)), corpus.MAX_PIXELS)
     gate.require_bounded(encoded(picture(), "TIFF", icc_profile=bytes(4_000_000)), corpus.MAX_PIXELS)

@@ -14,6 +14,7 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from tests.support.pictures.encoding import scan_bomb
 
 from visionserve.runtime.model import Transform
 from visionserve.runtime.pictures import decode, fit, jpeg
@@ -178,7 +179,7 @@ def test_no_damage_raises_anything_else(picture: bytearray, data: st.DataObject)
 
 def test_a_jpeg_of_too_many_scans_is_refused_before_any_is_decoded() -> None:
     with pytest.raises(InvalidImage, match="more than 64 scans"):
-        fast(photograph(5, 500, 375) + b"\xff\xda" * 64)
+        fast(bytearray(scan_bomb(64)))
 
 
 @pytest.mark.parametrize(

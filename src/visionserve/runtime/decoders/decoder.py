@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from visionserve.runtime.decoders import limits
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from socket import socket
 
     from visionserve.runtime.model import Transform
+
+
+_STANDARD_ERROR = 2  # whether or not the server left it open
 
 
 def serve(connection: socket, memory: int, transform: Transform, max_pixels: int, seconds: float) -> None:
@@ -32,7 +34,7 @@ def serve(connection: socket, memory: int, transform: Transform, max_pixels: int
         seconds: The most that any picture may take of a core.
     """
     # libtiff and Pillow write of every damage there, and clients could fill the server's log with it.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_ERROR)
     limits.confine(max_pixels, most_written=3 * transform.crop**2)
     with connection.makefile("rwb") as lines:
         for line in lines:

@@ -31,6 +31,9 @@ def confine(max_pixels: int, most_written: int) -> None:
         max_pixels: The most pixels it may have to decode.
         most_written: The largest file it may write, in bytes.
     """
+    # Whoever started the server may have had them ignored or blocked, and that is inherited.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
     # A crash leaves no file behind: a core dump would hold the picture of a client.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_written, most_written))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from functools import partial
 from queue import LifoQueue
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from visionserve.runtime.decoders import limits
 from visionserve.runtime.decoders.process import Decoder, DecoderDied, Template
-from visionserve.runtime.wire.errors import InvalidImage, OutOfMemory, RequestError
+from visionserve.runtime.wire.errors import InvalidImage, ModelFailure, OutOfMemory, RequestError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OUT_OF_TIME = "SIGPROF"
 _SILENT = "silence"
 
 
@@ -80,6 +82,7 @@ class Decoders:
             OSError: A decoder was to be made and could not.
         """
         decoder, kept = self._free.get(), None
+        start = time.monotonic()
         try:
             if decoder is None or decoder.has_ended():
                 decoder, _ = self._replaced(decoder)
@@ -89,10 +92,21 @@ class Decoders:
             kept = decoder
             raise
         except DecoderDied as died:
-            kept, ended = self._replaced(decoder)
+            ended = None
+            try:
+                kept, ended = self._replaced(decoder)
+            except OSError:  # the next picture tries again
+                logger.exception("no decoder could be made")
             logger.warning("a picture of %d bytes ended its decoder: %s", len(picture), ended or died)
-            # One that fell silent was ended from here: that says nothing of memory.
-            raise _refusal(_SILENT if died.silent else ended, self._seconds) from died
+            if died.silent:  # it was ended from here, which says nothing of memory
+                ended = _SILENT
+            elif ended is None and time.monotonic() - start >= self._seconds:
+                ended = _OUT_OF_TIME
+            raise _refusal(ended, self._seconds) from died
+        except BaseException:
+            if decoder is not None:
+                decoder.close()
+            raise
         finally:
             self._free.put(kept)
         return found
@@ -109,7 +123,7 @@ class Decoders:
             if self._templates:
                 try:
                     return self._templates[-1].fork(decoder.pid if decoder else 0)
-                except OSError:
+                except (ConnectionError, TimeoutError):
                     logger.exception("the process that decoders are forked from has ended; another one is started")
                     self._templates.pop().close()
             self._templates.append(self._start())
@@ -127,11 +141,13 @@ def _close(free: LifoQueue[Decoder | None], templates: list[Template]) -> None:
 
 def _refusal(ended: str | None, seconds: float) -> RequestError:
     # The system kills what takes the last memory, and where the template went too nobody knows more.
-    if ended in ("SIGKILL", None):
+    if ended is None or ended == "SIGKILL":
         return OutOfMemory("the machine had no memory left to decode the image; send it again later")
+    if ended.startswith("exit code"):  # by an error of ours, not by what it decoded
+        return ModelFailure("the image could not be decoded; the server's log says why")
     if ended == _SILENT:
         return InvalidImage("the image cannot be decoded: its decoder said nothing more; save it again")
-    if ended == "SIGPROF":
+    if ended == _OUT_OF_TIME:
         return InvalidImage(
             f"the image takes more than {seconds:g} s to decode; send it smaller, or saved as an ordinary one"
         )

@@ -50,6 +50,7 @@ class Template:
 
     def __init__(self, transform: Transform, max_pixels: int, seconds: float) -> None:
         self._side = transform.crop
+        open_standard_files()
         self._control, theirs = socket.socketpair()
         self._control.settimeout(_START_SECONDS)
         settings = json.dumps({"transform": asdict(transform), "pixels": max_pixels, "seconds": seconds})
@@ -177,6 +178,15 @@ class Decoder:
             raise ConnectionResetError("it ended")
         found: dict[str, Any] = json.loads(answer)
         return found
+
+
+def open_standard_files() -> None:
+    """Where a server was started without them, a socket would take their place, and be written messages to."""
+    for standard in range(3):
+        try:
+            os.fstat(standard)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it has the lowest number that is free
 
 
 def _shared_memory() -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -17,8 +18,11 @@ import torch
 from PIL import Image
 
 from visionserve.runtime.decoders import decoder
+from visionserve.runtime.decoders.process import open_standard_files
 from visionserve.runtime.model import Transform
 from visionserve.runtime.pictures import decode
+
+logger = logging.getLogger(__name__)
 
 _LARGEST_MESSAGE = 1 << 12
 
@@ -29,11 +33,13 @@ def main() -> None:
     A message carries two file descriptors, the decoder's connection and memory, and names the process that the new
     one stands in for, 0 for none. The answer tells the new one's process id, and the signal that ended the other.
     """
+    open_standard_files()
     control = socket.socket(fileno=int(sys.argv[1]))
     settings: dict[str, Any] = json.loads(sys.argv[2])
     transform = Transform(**settings["transform"])
     # Ctrl-C reaches every process of a terminal; the worker says when it is over.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take away how a decoder ended
     torch.set_num_threads(1)
     decode.configure_pillow()
     _warm_up(transform)
@@ -48,8 +54,10 @@ def main() -> None:
             try:
                 connection = socket.socket(fileno=descriptors[0])
                 decoder.serve(connection, descriptors[1], transform, settings["pixels"], settings["seconds"])
-            finally:
-                os._exit(0)
+            except BaseException:
+                logger.exception("a decoder could not go on")
+                os._exit(1)
+            os._exit(0)
         for descriptor in descriptors:
             os.close(descriptor)
         control.sendall(json.dumps({"pid": pid, "ended": ended}).encode())
@@ -65,10 +73,13 @@ def _warm_up(transform: Transform) -> None:
 
 
 def _ended(pid: int) -> str | None:
-    """The signal that ended a decoder, by its name; waits until it has ended."""
+    """The signal that ended a decoder, by its name; waits until it has ended. None if another template made it."""
     if not pid:
         return None
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return None
     return signal.Signals(-status).name if status < 0 else f"exit code {status}"
 
 

@@ -7,7 +7,6 @@ bytes -> open (format, size limit) -> decode -> upright -> RGB -> fit -> uint8 [
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import ExifTags, Image
 
+from visionserve.runtime.machine import device
 from visionserve.runtime.pictures import formats, gate, jpeg
 from visionserve.runtime.pictures.fit import fit
 from visionserve.runtime.wire.errors import InvalidImage, RequestError, UnsupportedFormat
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from visionserve.runtime.model import Transform
-
-# A progressive JPEG costs a pass over all its pixels per scan, and an empty scan is 75 bytes: 0.7 ns a pixel and
-# scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
-_MAX_SCANS = 64
-_START_OF_SCAN = re.compile(rb"\xff\xda")
 
 # As Pillow names them. libtiff logs a line for every row of a damaged fax, so faxes could flood the server's log.
 _TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
@@ -86,11 +81,13 @@ def _readable(data: bytes | bytearray, max_pixels: int) -> Iterator[Image.Image]
     try:
         gate.require_bounded(data, max_pixels)
         with _open(data) as image:
-            _require_affordable(image, data, max_pixels)
+            _require_affordable(image, max_pixels)
             yield image
-    except (RequestError, MemoryError):
+    except RequestError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
+        if device.is_out_of_memory(error):
+            raise MemoryError from error
         raise InvalidImage(
             f"the {len(data)} bytes start as an image and are damaged or cut short; send {formats.TAKEN}"
         ) from error
@@ -106,21 +103,13 @@ def _open(data: bytes | bytearray) -> Image.Image:
         raise InvalidImage(f"the {len(data)} bytes are not a readable image; send {formats.TAKEN}") from error
 
 
-def _require_affordable(image: Image.Image, data: bytes | bytearray, max_pixels: int) -> None:
+def _require_affordable(image: Image.Image, max_pixels: int) -> None:
     gate.require_pixels(*image.size, max_pixels)
     compression = image.info.get("compression", "raw")
     if image.format == "TIFF" and compression not in _TIFF_COMPRESSIONS:
         raise UnsupportedFormat(
             f"this is a TIFF of compression {compression}; send {', '.join(_TIFF_COMPRESSIONS)}"
         )
-    # In coded data 0xFF is followed by 0 or a restart marker, so this counts scans, and those of thumbnails.
-    if image.format in ("JPEG", "MPO") and _has_more_scans(data, _MAX_SCANS):
-        raise InvalidImage(f"the JPEG has more than {_MAX_SCANS} scans; save it again as an ordinary one")
-
-
-def _has_more_scans(data: bytes | bytearray, limit: int) -> bool:
-    # Searching is three times as fast as `bytes.count` where there are few, and ends early where there are many.
-    return any(count > limit for count, _ in enumerate(_START_OF_SCAN.finditer(data), start=1))
 
 
 def _orientation(image: Image.Image) -> int:

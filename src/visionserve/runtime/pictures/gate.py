@@ -7,6 +7,7 @@ bound, so it costs at most some milliseconds. What is cut short or no such file 
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ MAX_PNG_CHUNKS = 16_384
 MAX_JPEG_SEGMENTS = 4_096
 # Bytes between segments, 0.5 us each. Encoders that align segments write a few.
 MAX_JPEG_FILL = 4_096
+# A progressive JPEG costs a pass over all its pixels per scan, and an empty scan is 75 bytes: 0.7 ns a pixel and
+# scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
+MAX_JPEG_SCANS = 64
 # Of extensions ahead of the first frame, at most 255 bytes each; Pillow joins comments one by one.
 MAX_GIF_BLOCKS = 4_096
 # Pillow decodes runs in Python, 0.35 us a byte.
@@ -36,7 +40,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I")
 _CHUNK_FRAME = 12
 _RIFF = struct.Struct("<4sI")
+# ITU-T T.81, table B.1. In coded data 0xFF is followed by 0, by a restart marker or by another 0xFF.
 _START_OF_SCAN = 0xFFDA
+_END, _ALONE = 0xD9, (0x01, 0xD8)
+_AFTER_DATA = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _STUFFED = 0xFF00
 _GIF_HEADER = 13
 _RUNS = (1, 2)
@@ -86,7 +93,10 @@ def _png(data: bytes | bytearray) -> None:
 
 
 def _jpeg(data: bytes | bytearray) -> None:
-    """Up to the first scan. Which markers have a length is looked up where Pillow does, lest the two part ways."""
+    """To the end of the picture; what cameras put behind it, a video for one, is not looked at.
+
+    Which markers ahead of the first scan have a length is looked up where Pillow does, lest the two part ways.
+    """
     at, segments, fill = 0, 0, 0
     while at + 1 < len(data):
         if data[at] != 0xFF or data[at + 1] == 0xFF:
@@ -96,10 +106,25 @@ def _jpeg(data: bytes | bytearray) -> None:
         marker = 0xFF00 | data[at + 1]
         segments += 1
         _require("JPEG", "segments", segments, MAX_JPEG_SEGMENTS)
+        if marker == _START_OF_SCAN:
+            _jpeg_scans(data, at, segments)
         if marker == _START_OF_SCAN or (marker not in MARKER and marker != _STUFFED):
             return
         at += 2
         if marker != _STUFFED and MARKER[marker][2] is not None:
+            at += int.from_bytes(data[at : at + 2], "big")
+
+
+def _jpeg_scans(data: bytes | bytearray, first: int, segments: int) -> None:
+    """From the first scan on."""
+    at, scans = first, 0
+    while (found := _AFTER_DATA.search(data, at)) is not None and data[found.start() + 1] != _END:
+        at, marker = found.end(), data[found.start() + 1]
+        scans += marker == _START_OF_SCAN & 0xFF
+        segments += 1
+        _require("JPEG", "scans", scans, MAX_JPEG_SCANS)
+        _require("JPEG", "segments", segments, MAX_JPEG_SEGMENTS)
+        if marker not in _ALONE:
             at += int.from_bytes(data[at : at + 2], "big")
 
 
