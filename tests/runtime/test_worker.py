@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import shutil
 import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.support import quick
+from tests.support.pictures.encoding import encoded
 from tests.support.unpacked import with_config, with_members
 
 from visionserve.runtime import archive
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CPU = torch.device("cpu")
+LARGE = encoded(Image.new("1", (30_000, 30_000)), "PNG")
 PHOTOGRAPH = drawing.encode(drawing.photograph(7, 500, 375), "JPEG")
 
 
@@ -186,3 +191,41 @@ def test_an_impossible_transform_is_refused(key: str, value: object, unpacked: P
     config["handler"]["input"][key] = value
     with pytest.raises(SpecError, match=r"input\."):
         Model.from_config(config, quick.LABELS, "net", "1.0")
+
+
+def test_a_model_that_takes_small_pictures_alone_is_proven_on_larger_ones(project: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(quick.build(project, "quick-small", 10_000).archive.path) as mar:
+        mar.extractall(tmp_path)
+    opened = Worker.open(tmp_path, device=CPU)
+    (response,) = opened.answer([Request({"body": PHOTOGRAPH})])
+    assert response.status == 413
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("member", "data", "message"),
+    [
+        (
+            "golden/photograph-2-224x224.png",
+            b"garbage",
+            "golden picture photograph-2-224x224.png cannot be decoded",
+        ),
+        (
+            "golden/photograph-2-224x224.png.pixels.png",
+            b"garbage",
+            "is missing or damaged; build the archive again",
+        ),
+        ("golden/photograph-2-224x224.png.pixels.png", LARGE, "is missing or damaged; build the archive again"),
+    ],
+    ids=["picture", "pixels", "pixels-too-many"],
+)
+def test_damaged_golden_pictures_are_named(
+    member: str, data: bytes, message: str, unpacked: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unpacked, tmp_path, dirs_exist_ok=True)
+    (tmp_path / member).write_bytes(data)
+    manifest = json.loads((tmp_path / archive.MANIFEST_FILE).read_text())
+    manifest["sha256"][member] = hashlib.sha256(data).hexdigest()
+    (tmp_path / archive.MANIFEST_FILE).write_text(json.dumps(manifest))
+    with pytest.raises(VisionserveError, match=message):
+        Worker.open(tmp_path, device=CPU)

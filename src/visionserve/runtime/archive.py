@@ -30,6 +30,9 @@ LABELS_FILE = "labels.json"
 GOLDEN_FILE = "golden.json"
 PROVENANCE_FILE = "provenance.json"
 
+# More than any network's input has.
+_LARGEST_PIXELS = 1 << 24
+
 
 class Root(Protocol):
     """What `pathlib.Path` and `zipfile.Path` have in common."""
@@ -165,6 +168,8 @@ def _pictures(root: Root, answers: Sequence[golden.Answer]) -> list[Picture]:
 def _pixels(root: Root, member: str) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(_bytes(root, member)), formats=["PNG"]) as image:
+            if image.width * image.height > _LARGEST_PIXELS:
+                raise _damaged(member)
             return np.array(image.convert("RGB"))
     except SpecError:
         raise

@@ -160,12 +160,12 @@ class Worker:
             exchange.decode_ms = 1e3 * (time.perf_counter() - start)
 
     def decode(self, picture: bytes) -> npt.NDArray[np.uint8]:
-        """An encoded picture as a request's are decoded: uint8 `[crop, crop, 3]`.
+        """A golden picture, decoded as a request's are, whatever the model allows: uint8 `[crop, crop, 3]`.
 
         Raises:
             RequestError: See `Decoders.prepare`.
         """
-        return self._pixels(picture, self.model.max_pixels)[0]
+        return self._pixels(picture, agreement.MAX_PIXELS)[0]
 
     def _pixels(
         self, picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int

@@ -97,6 +97,10 @@ def test_classes_that_are_nearly_as_probable_are_right_too() -> None:
     assert golden.Answer("photograph", RIGHT).best() == [0]
 
 
+def test_any_label_has_a_digest() -> None:
+    assert golden.digest(["\ud800"]) != golden.digest(["\ud801"])
+
+
 NAN = {"picture": "x", "logits": "AADAfw=="}
 
 

@@ -1,4 +1,4 @@
-"""How far right engines are from fp32: `python -m pytest -m manual -s` prints what `golden.TOLERANCE` stands on."""
+"""How far right engines are from fp32: `pytest -m manual -s` prints what `golden.TOLERANCE` stands on."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ def serve(connection: socket, memory: int, transform: Transform, max_pixels: int
         max_pixels: The most pixels that any picture may have.
         seconds: The most that any picture may take of a core.
     """
+    limits.confine(max_pixels, most_written=3 * transform.crop**2)
     # libtiff and Pillow write of every damage there, and clients could fill the server's log with it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_ERROR)
-    limits.confine(max_pixels, most_written=3 * transform.crop**2)
     with connection.makefile("rwb") as lines:
         for line in lines:
             lines.write(json.dumps(_answer(json.loads(line), memory, transform, seconds)).encode() + b"\n")

@@ -35,12 +35,17 @@ def confine(max_pixels: int, most_written: int) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
     # A crash leaves no file behind: a core dump would hold the picture of a client.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_written, most_written))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, most_written)
     if _STATM.exists():  # Linux; elsewhere address spaces have no limit that is kept
         used = int(_STATM.read_text().split()[0]) * _PAGE
-        most = used + MEMORY + BYTES_PER_PIXEL * max_pixels
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        _limit(resource.RLIMIT_AS, used + MEMORY + BYTES_PER_PIXEL * max_pixels)
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (least, least))
 
 
 @contextmanager

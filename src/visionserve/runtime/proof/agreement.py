@@ -13,6 +13,7 @@ from visionserve.runtime.errors import GoldenError, SpecError, WeightsError, fir
 from visionserve.runtime.pictures import decode, jpeg
 from visionserve.runtime.pictures.fit import stack
 from visionserve.runtime.proof import drawing, golden
+from visionserve.runtime.wire.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from visionserve.runtime.proof.golden import Answer, Golden
 
 # More than any golden picture has.
-_MAX_PIXELS = 1 << 24
+MAX_PIXELS = 1 << 24
 # Of 255, the mean over a picture's samples. What follows the transform to the bit strays by other Pillow versions'
 # rounding alone, and the fast way's filter by 1 in a sample of a thousand.
 _FOLLOWED = 0.1
@@ -34,7 +35,7 @@ _REDUCED = 3.0
 
 def pixels(transform: Transform) -> list[npt.NDArray[np.uint8]]:
     """What a transform makes of the golden pictures, followed to the bit: uint8 `[crop, crop, 3]` each."""
-    return [decode.prepare(picture.data, _MAX_PIXELS, transform, exact=True)[0] for picture in drawing.pictures()]
+    return [decode.prepare(picture.data, MAX_PIXELS, transform, exact=True)[0] for picture in drawing.pictures()]
 
 
 def logits(engine: Engine, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:
@@ -89,7 +90,10 @@ def check_decoding(
         GoldenError: Names the first picture that comes out differently.
     """
     for picture, right in zip(expected.pictures, expected.pixels, strict=True):
-        got = prepare(picture.data)
+        try:
+            got = prepare(picture.data)
+        except RequestError as error:
+            raise GoldenError(f"golden picture {picture.name} cannot be decoded: {error}") from error
         strays = float(np.abs(got.astype(np.int16) - right).mean()) if got.shape == right.shape else np.inf
         with Image.open(io.BytesIO(picture.data)) as image:
             reduced = image.format == "JPEG" and jpeg.reduction(image, transform) > 1

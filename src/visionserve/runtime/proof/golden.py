@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 #   bf16  0.002 to 0.14 on those; 0.13 and 0.26 on a ResNet-18 and a ResNet-50 trained on colours, to which these
 #         pictures are like nothing they know. Rounding the weights alone is most of it.
 #   int8  is recorded as int8 itself and strays between processors only.
-# Those of the 15 are printed by tests/runtime/proof/test_margins.py. In a trial with that ResNet-18 a block left out,
-# other weights, two classes exchanged or another normalisation were 1.1 to 2.4 away on the picture that shows it best,
-# in each of these; tests/runtime/proof/test_sabotage.py has them refused.
+# Those of the 15 are printed by tests/runtime/proof/test_margins.py. In a trial with that ResNet-18 a block left
+# out, other weights, two classes exchanged or another normalisation were 1.1 to 2.4 away on the picture that shows
+# it best, in each of these; tests/runtime/proof/test_sabotage.py has them refused.
 TOLERANCE: Mapping[str, float] = {"fp32": 0.01, "bf16": 0.5, "int8": 0.5}
 
 # Classes whose probability is this close to the best one's are right answers too, to a client that does not know
@@ -84,7 +84,7 @@ class Golden:
 
 def digest(labels: Sequence[str]) -> str:
     """What tells labels, and their order, from others: the SHA-256 of them, a line each."""
-    return hashlib.sha256("".join(f"{label}\n" for label in labels).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{label}\n" for label in labels).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def error(logits: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> float:
