@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Importing takes seconds, and much longer on a machine that starts many workers at once.
 _START_SECONDS = 120.0
+# Once it has forked one, milliseconds are enough.
+_FORK_SECONDS = 5.0
 _LARGEST_MESSAGE = 1 << 16
 # A picture larger than this leaves its memory to the system again.
 _KEPT_MEMORY = 1 << 20
@@ -92,6 +94,7 @@ class Template:
             ours.close()
             os.close(memory)
             raise
+        self._control.settimeout(_FORK_SECONDS)
         made = json.loads(answer)
         return Decoder(made["pid"], ours, memory, self._side), made["ended"]
 
@@ -151,9 +154,11 @@ class Decoder:
         """
         pixels = np.empty((self._side, self._side, 3), np.uint8)
         try:
-            os.pwrite(self._memory, picture, 0)
+            if os.pwrite(self._memory, picture, 0) != len(picture):
+                raise OSError("there is no room for the picture in shared memory")
             answer = self._answer({"length": len(picture), "pixels": max_pixels, "exact": exact})
-            os.preadv(self._memory, [pixels.data], 0)
+            if os.preadv(self._memory, [pixels.data], 0) != pixels.nbytes and "error" not in answer:
+                raise OSError("the decoder has written too few pixels")
             if len(picture) > _KEPT_MEMORY:
                 os.ftruncate(self._memory, 0)
         except (OSError, ValueError) as error:
