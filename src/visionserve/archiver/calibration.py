@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from visionserve.archiver.errors import CalibrationError
+from visionserve.evaluation.layouts import pictures_in
 from visionserve.runtime.engines import openvino
 from visionserve.runtime.errors import EngineError, first_line
 from visionserve.runtime.pictures import decode, jpeg
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     import torch
 
     from visionserve.runtime.model import Model
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
 
 # NNCF's own default for the pictures that set the ranges; more did not move the agreement of the demo networks.
 MOST_CALIBRATED = 300
@@ -81,7 +80,7 @@ def find(folder: Path, min_agreement: float) -> list[Path]:
     wanted = f"int8 needs at least {needed(min_agreement)} pictures like those it will be asked about"
     if not folder.is_dir():
         raise CalibrationError(f"{folder} is no folder: {wanted} there (handler.calibration)")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = pictures_in(folder)
     if len(found) < needed(min_agreement):
         raise CalibrationError(f"{folder} holds {len(found)} pictures: {wanted}")
     return found

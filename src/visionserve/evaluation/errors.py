@@ -1,0 +1,7 @@
+"""What can go wrong with pictures whose classes are known."""
+
+from visionserve.runtime.errors import VisionserveError
+
+
+class LabelledPicturesError(VisionserveError):
+    """There are no such pictures, they are laid out in no known way, or their classes are not the model's."""
