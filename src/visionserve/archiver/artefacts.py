@@ -31,10 +31,17 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Int8:
-    """The network in int8, and how far it is from fp32."""
+    """The network in int8.
+
+    Attributes:
+        engine: What runs it.
+        report: How far it is from fp32.
+        calibrating: The pictures that set its ranges.
+    """
 
     engine: Engine
     report: calibration.Report
+    calibrating: frozenset[Path]
 
 
 @dataclass(frozen=True)
@@ -105,21 +112,27 @@ def _convert(fresh: torch.nn.Module, transform: Transform) -> Any:
 
 
 def _pictures(root: Path, written: HandlerSpec) -> list[Path]:
-    if written.calibration is None:
+    source = calibration.source(written)
+    if source is None:
         raise CalibrationError(
             f"precision int8 needs at least {calibration.needed(written.min_agreement)} pictures like those it"
             " will be asked about: add 'calibration: FOLDER' to handler"
         )
-    return calibration.find(root / written.calibration, written.min_agreement)
+    return calibration.find(root / source, written.min_agreement)
 
 
 def _int8(found: Sequence[Path], written: HandlerSpec, model: Model, graph: Any, reference: Engine) -> Artefacts:
-    calibrating, held_out = ([calibration.read(path, model) for path in half] for half in calibration.split(found))
+    halves = calibration.split(found)
+    calibrating, held_out = ([calibration.read(path, model) for path in half] for half in halves)
     quantised = calibration.quantise(graph, calibrating)
     engine = openvino.OpenVinoEngine(quantised, "int8", cores.available())
     report = calibration.judge(len(calibrating), _logits(reference, held_out), _logits(engine, held_out))
     calibration.require(report, written.min_agreement)
-    return Artefacts(openvino.serialise(quantised, openvino.INT8_FILE), tuple(found), int8=Int8(engine, report))
+    return Artefacts(
+        openvino.serialise(quantised, openvino.INT8_FILE),
+        tuple(found),
+        int8=Int8(engine, report, frozenset(halves[0])),
+    )
 
 
 def _logits(engine: Engine, pixels: Sequence[npt.NDArray[np.uint8]]) -> torch.Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torchvision
 
@@ -44,6 +44,8 @@ class Stated:
         labels: A file with one label per class.
         input: What to change in the transform.
         trust_pickle: Unpickle a file that holds more than tensors.
+        check: Labelled pictures to try the model on; see `HandlerSpec`.
+        min_accuracy: The share of them that it must be right about.
     """
 
     name: str | None = None
@@ -52,6 +54,17 @@ class Stated:
     labels: Path | None = None
     input: InputChanges = field(default_factory=InputChanges)
     trust_pickle: bool = False
+    check: Path | None = None
+    min_accuracy: float | None = None
+
+    def checked(self, spec: ModelSpec) -> ModelSpec:
+        """A model that is checked as it says itself, but for what was said here."""
+        return dataclasses.replace(spec, handler=dataclasses.replace(spec.handler, **self.checking()))
+
+    def checking(self) -> dict[str, Any]:
+        """The fields of `HandlerSpec` that say how it is checked, where they were said."""
+        said = {"check": self.check and str(self.check), "min_accuracy": self.min_accuracy}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,10 @@ def assume(project: Project, path: Path, stated: Stated) -> Assumed:
     names, order = _labels(path, classes, entry, stated)
     name = stated.name or model_name(path)
     handler = HandlerSpec(
-        architecture=architecture, weights_key=stated.key, input=InputChanges(**dataclasses.asdict(transform))
+        architecture=architecture,
+        weights_key=stated.key,
+        input=InputChanges(**dataclasses.asdict(transform)),
+        **stated.checking(),
     )
     facts = {
         "weights": f"{path}: {checkpoint.describe()}",

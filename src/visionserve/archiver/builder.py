@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from visionserve.archiver import artefacts, contents, mar
+from visionserve.archiver.checking import check
 from visionserve.archiver.models import labels
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.networks import architectures, sources
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
+    from torch import nn
 
+    from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.calibration import Report
+    from visionserve.archiver.checking.check import Checked
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.archiver.networks.architectures import Fitted
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
     from visionserve.runtime.engines import Engine
+    from visionserve.runtime.engines.selection import Choice
     from visionserve.runtime.model import Transform
     from visionserve.runtime.proof.golden import Answer
 
@@ -59,6 +64,7 @@ class Built:
         device: Where the golden answers were computed.
         engine: What runs it on this machine, and why.
         int8: How far int8 is from fp32, if that is its precision.
+        checked: How often it is right about the user's own pictures, if they were given.
         golden: The name of the first golden picture, its label and that label's probability.
     """
 
@@ -69,6 +75,7 @@ class Built:
     device: str
     engine: str
     int8: Report | None
+    checked: Checked | None
     golden: tuple[str, str, float]
 
 
@@ -97,6 +104,7 @@ class _Served:
 class _Reference:
     """The network in fp32, and what it says of the golden pictures."""
 
+    network: nn.Module
     engine: Engine
     device: torch.device
     pixels: list[npt.NDArray[np.uint8]]
@@ -135,18 +143,22 @@ def build(
         if made.int8:
             answers = agreement.record(made.int8.engine, served.model, reference.pixels)
         files = contents.files(Project(root), spec.handler.architecture)
-        facts = contents.provenance(weights.found, weights.checkpoint, reference.device, made, built_from or {})
+        known = Golden(drawing.pictures(), answers, reference.pixels)
+        choice = _engine_here(Path(scratch) / "unpacked", served, made.members, known, reference.device)
+        checked = _check(root, spec, served.model, choice.engine, reference, made)
+        facts = contents.provenance(
+            weights.found, weights.checkpoint, reference.device, made, checked, built_from or {}
+        )
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
             **made.members,
             **contents.documents(served.config, weights.labels, answers, facts),
             **contents.golden_pictures(reference.pixels),
         }
-        known = Golden(drawing.pictures(), answers, reference.pixels)
-        engine = _engine_here(Path(scratch) / "unpacked", served, made.members, known, reference.device)
         written = mar.write(Project(root).archive(spec.name), spec.name, served.carried, members)
     label_file = [Project(root).find(spec.handler.labels)] if spec.handler.labels else []
     notes = (weights.found.note, weights.fitted.note, *made.notes, _int8_disagreement(reference.answers, answers))
+    notes += (*checked.notes, *checked.mistakes) if checked else ()
     best = answers[0].best()[0]
     return Built(
         archive=written,
@@ -154,8 +166,9 @@ def build(
         weights=f"{weights.found.path}: {weights.checkpoint.describe()}",
         notes=tuple(note for note in notes if note),
         device=str(reference.device),
-        engine=engine,
+        engine=choice.why,
         int8=made.int8.report if made.int8 else None,
+        checked=checked,
         golden=(answers[0].picture, weights.labels[best], float(answers[0].probabilities[best])),
     )
 
@@ -183,6 +196,8 @@ def _served(spec: ModelSpec, weights: _Weights, scratch: Path) -> _Served:
         labels=LABELS_FILE,
         input=InputChanges(**dataclasses.asdict(weights.transform)),
         calibration=None,
+        check=None,
+        min_accuracy=None,
     )
     config = dataclasses.replace(spec, handler=handler).to_mapping()
     return _Served(config, Model.from_config(config, weights.labels, spec.name, mar.VERSION), carried)
@@ -200,12 +215,12 @@ def _reference(model: Model, weights: _Weights) -> _Reference:
     loaded = network.load(model.architecture, model.options, fitted.state_dict, fitted.classes, device)
     engine = EagerEngine(loaded, model.transform, device)
     pixels = agreement.pixels(model.transform)
-    return _Reference(engine, device, pixels, agreement.record(engine, model, pixels))
+    return _Reference(loaded, engine, device, pixels, agreement.record(engine, model, pixels))
 
 
 def _engine_here(
     folder: Path, served: _Served, members: Mapping[str, bytes], known: Golden, device: torch.device
-) -> str:
+) -> Choice:
     """What a worker on this machine runs the model with, and why, found by loading it as a worker does.
 
     Raises:
@@ -216,7 +231,27 @@ def _engine_here(
     for name, data in members.items():
         (folder / name).write_bytes(data)
     (folder / served.carried.path.name).symlink_to(served.carried.path.resolve())
-    return selection.choose(Source(folder, served.model, device, cores.available()), known).why
+    return selection.choose(Source(folder, served.model, device, cores.available()), known)
+
+
+def _check(
+    root: Path, spec: ModelSpec, model: Model, engine: Engine, reference: _Reference, made: Artefacts
+) -> Checked | None:
+    """How often the model is right about the pictures that its spec names, if it names any.
+
+    Raises:
+        VisionserveError: They cannot be read, or it is right too seldom.
+    """
+    if spec.handler.check is None:
+        return None
+    calibrating = made.int8.calibrating if made.int8 else frozenset()
+
+    def fp32(transform: Transform) -> Engine:
+        return EagerEngine(reference.network, transform, reference.device)
+
+    checked = check.check(root / spec.handler.check, model, engine, fp32, calibrating)
+    check.require(checked, spec.handler.min_accuracy)
+    return checked
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from visionserve.archiver.errors import CalibrationError
-from visionserve.evaluation.layouts import pictures_in
+from visionserve.evaluation import layouts
 from visionserve.runtime.engines import openvino
 from visionserve.runtime.errors import EngineError, first_line
 from visionserve.runtime.pictures import decode, jpeg
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from visionserve.archiver.models.spec import HandlerSpec
     from visionserve.runtime.model import Model
 
 # NNCF's own default for the pictures that set the ranges; more did not move the agreement of the demo networks.
@@ -71,16 +72,27 @@ def needed(min_agreement: float) -> int:
     return 2 * max(_FEWEST, min(judging, MOST_HELD_OUT))
 
 
+def source(written: HandlerSpec) -> str | None:
+    """Where a model's calibration pictures are: those of its own, else those that it is checked on."""
+    return written.calibration or written.check
+
+
 def find(folder: Path, min_agreement: float) -> list[Path]:
-    """The pictures under a folder, in the order of their paths.
+    """The pictures under a folder, or those that a CSV names, in the order of their paths.
 
     Raises:
         CalibrationError: There is no such folder, or there are too few in it.
+        LabelledPicturesError: The CSV is none of pictures and classes.
     """
     wanted = f"int8 needs at least {needed(min_agreement)} pictures like those it will be asked about"
+    if folder.is_file():
+        return _enough(sorted(path for path, _ in layouts.read(folder)), folder, wanted, min_agreement)
     if not folder.is_dir():
         raise CalibrationError(f"{folder} is no folder: {wanted} there (handler.calibration)")
-    found = pictures_in(folder)
+    return _enough(layouts.pictures_in(folder), folder, wanted, min_agreement)
+
+
+def _enough(found: list[Path], folder: Path, wanted: str, min_agreement: float) -> list[Path]:
     if len(found) < needed(min_agreement):
         raise CalibrationError(f"{folder} holds {len(found)} pictures: {wanted}")
     return found

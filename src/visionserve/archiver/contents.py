@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from visionserve.archiver.artefacts import Artefacts
+    from visionserve.archiver.checking.check import Checked
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
     from visionserve.project import Project
@@ -98,7 +99,12 @@ def golden_pictures(pixels: Sequence[npt.NDArray[np.uint8]]) -> dict[str, bytes]
 
 
 def provenance(
-    found: Found, checkpoint: Checkpoint, device: torch.device, made: Artefacts, built_from: Mapping[str, str]
+    found: Found,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    made: Artefacts,
+    checked: Checked | None,
+    built_from: Mapping[str, str],
 ) -> dict[str, object]:
     """Where the weights came from, and what built the archive.
 
@@ -107,11 +113,13 @@ def provenance(
         checkpoint: What it holds.
         device: Where the golden answers were computed.
         made: What was made for the engines.
+        checked: How often it is right about the user's pictures, if there were any.
         built_from: The digest of everything that decides what is built, by topic; may be empty.
     """
     return {
         **({BUILT_FROM: dict(built_from)} if built_from else {}),
         **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
+        **({"check": checked.to_json()} if checked else {}),
         "weights": {
             "origin": found.origin,
             "file": found.path.name,

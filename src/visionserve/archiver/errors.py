@@ -13,3 +13,7 @@ class LabelsError(VisionserveError):
 
 class CalibrationError(VisionserveError):
     """There are too few pictures to calibrate int8 on, or its answers stray too far from fp32's."""
+
+
+class CheckError(VisionserveError):
+    """The model is right about the user's own pictures too seldom, or they cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -15,6 +16,7 @@ from visionserve.archiver import calibration, contents
 from visionserve.archiver.models import labels
 from visionserve.archiver.networks import sources
 from visionserve.archiver.weights import lookup
+from visionserve.evaluation import layouts
 from visionserve.runtime import network
 from visionserve.runtime.archive import PROVENANCE_FILE
 from visionserve.runtime.machine import device
@@ -50,12 +52,15 @@ def of_described(project: Project, spec: ModelSpec) -> dict[str, str]:
 
 def _of(project: Project, spec: ModelSpec, sha256: str, names: Sequence[str]) -> dict[str, str]:
     handler = spec.handler
+    # What a model is checked on decides nothing of what is built, so the same archive serves without a check.
+    unchecked = dataclasses.replace(spec, handler=dataclasses.replace(handler, check=None, min_accuracy=None))
     code = [project.handler, *contents.runtime_files().values(), *sorted(Path(__file__).parent.rglob("*.py"))]
     return {
         "weights": sha256,
-        "settings": _digest(json.dumps(spec.to_mapping(), sort_keys=True).encode()),
+        "settings": _digest(json.dumps(unchecked.to_mapping(), sort_keys=True).encode()),
         "labels": _digest(json.dumps(list(names)).encode()),
         "calibration pictures": _digest(*(path.read_bytes() for path in _pictures(project, spec))),
+        **({"the check's pictures": _checked_on(project, spec)} if handler.check else {}),
         "the network's code": _digest(*(path.read_bytes() for path in _own_code(project, handler.architecture))),
         "visionserve": _digest(*(path.read_bytes() for path in code)),
         "libraries": ", ".join(_versions()) + f" on {device.best().type}",
@@ -72,9 +77,18 @@ def _own_code(project: Project, architecture: str) -> Sequence[Path]:
 
 def _pictures(project: Project, spec: ModelSpec) -> Sequence[Path]:
     handler = spec.handler
-    if handler.precision != "int8" or handler.calibration is None:
+    source = calibration.source(handler)
+    if handler.precision != "int8" or source is None:
         return []
-    return calibration.find(project.root / handler.calibration, handler.min_agreement)
+    return calibration.find(project.root / source, handler.min_agreement)
+
+
+def _checked_on(project: Project, spec: ModelSpec) -> str:
+    """The digest of the names, classes and sizes of the pictures that a model is checked on, which may be many."""
+    handler = spec.handler
+    found = layouts.read(project.root / str(handler.check))
+    listed = sorted(f"{path.name}\0{name}\0{path.stat().st_size}" for path, name in found)
+    return _digest(str(handler.min_accuracy).encode(), "\n".join(listed).encode("utf-8", "surrogateescape"))
 
 
 def recorded(archive: Path) -> Mapping[str, str] | None:

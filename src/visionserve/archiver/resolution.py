@@ -128,6 +128,7 @@ def _way(
     if path.suffix == SUFFIX:
         if not path.is_file():
             raise WeightsError(f"{path}: no such archive")
+        _require_unchecked(stated, path)
         _require_unsaid(dataclasses.replace(stated, name=None), path)
         return partial(Target, _name(target, stated), path)
     if _is_weights(path):
@@ -136,10 +137,11 @@ def _way(
             raise WeightsError(f"{path}: {what}")
         return partial(_of_weights, project, path, stated, progress)
     if catalog.exists(project.root, target):
-        _require_unsaid(stated, project.model(target))
-        return partial(_of_yaml, project, target, progress, trust_pickle=stated.trust_pickle, offline=offline)
+        _require_unsaid(dataclasses.replace(stated, check=None, min_accuracy=None), project.model(target))
+        return partial(_of_yaml, project, target, stated, progress, offline=offline)
     archive = project.archive(target)
     if archive.is_file() and (target not in network.names() or fingerprint.recorded(archive) is None):
+        _require_unchecked(stated, archive)
         _require_unsaid(stated, archive)
         return partial(Target, target, archive)
     if target in network.names():
@@ -159,11 +161,19 @@ def _require_unsaid(stated: Stated, source: Path) -> None:
         )
 
 
-def _of_yaml(project: Project, name: str, progress: Progress, *, trust_pickle: bool, offline: bool) -> Target:
+def _require_unchecked(stated: Stated, archive: Path) -> None:
+    if stated.checking():
+        raise SpecError(
+            f"{archive} is built already, and a model is checked when it is built: serve it without --check, then"
+            f" 'visionserve evaluate {archive.stem} FOLDER' measures it as it runs"
+        )
+
+
+def _of_yaml(project: Project, name: str, stated: Stated, progress: Progress, *, offline: bool) -> Target:
     """The archive of a model that is described; it is built again when what it was built from has changed."""
     archive = project.archive(name)
     source = catalog.find(project.root, name)
-    spec = catalog.read(source)
+    spec = stated.checked(catalog.read(source))
     if not archive.is_file():
         acquisition.acquire(project, Wanted.named(project.root, name), offline=offline, tell=progress.step)
     elif fingerprint.recorded(archive) is None or not lookup.are_here(project.root, name, spec.handler):
@@ -174,7 +184,7 @@ def _of_yaml(project: Project, name: str, progress: Progress, *, trust_pickle: b
     if _is_current(archive, built_from, progress):
         return Target(name, archive)
     with progress.working(f"building {archive} as {source} says"):
-        built = builder.build(project.root, spec, source, trust_pickle=trust_pickle, built_from=built_from)
+        built = builder.build(project.root, spec, source, trust_pickle=stated.trust_pickle, built_from=built_from)
     progress.built(built)
     return Target(name, archive)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionserve.cli.console import Root, TrustPickle, busy, errors, marked, output
+from visionserve.cli.stated import Check, MinAccuracy, absolute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,8 @@ def archive(
     models: Annotated[list[str] | None, typer.Argument(help="Model names; default: every models/*.yaml.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A weights file to take instead of the model's.")] = None,
     trust_pickle: TrustPickle = False,
+    check: Check = None,
+    min_accuracy: MinAccuracy = None,
     make_rules: Annotated[
         bool, typer.Option("--make-rules", help="Also write what each archive depends on, for make.")
     ] = False,
@@ -33,6 +36,7 @@ def archive(
 ) -> None:
     """Turn local weights into model_store/NAME.mar, proven on golden pictures."""
     from visionserve.archiver import builder, fingerprint
+    from visionserve.archiver.assumptions import Stated
     from visionserve.archiver.models import catalog
     from visionserve.project import Project
     from visionserve.runtime.errors import SpecError
@@ -42,9 +46,12 @@ def archive(
         raise SpecError(f"{Project(root).models} has no *.yaml; 'visionserve init WEIGHTS' writes one")
     if weights is not None and len(names) != 1:
         raise typer.BadParameter(f"--weights is for one model; {len(names)} are named")
+    if check is not None and len(names) != 1:
+        raise typer.BadParameter(f"--check is for one model; {len(names)} are named")
+    stated = Stated(check=absolute(check), min_accuracy=min_accuracy)
     for name in names:
         source = catalog.find(root, name)
-        spec = catalog.read(source)
+        spec = stated.checked(catalog.read(source))
         with busy(f"building {name}"):
             # Of weights named here only, 'serve' could not tell whether they have changed.
             built_from = fingerprint.of_described(Project(root), spec) if weights is None else None
@@ -62,7 +69,9 @@ def show(built: Built) -> None:
         f"  SHA-256  {built.archive.sha256}\n"
         f"  weights  {built.weights}\n"
         f"  golden   {picture} is '{label}' with {probability:.4f}\n"
-        f"  engine   {built.engine}" + (f"\n  int8     {built.int8}" if built.int8 else ""),
+        f"  engine   {built.engine}"
+        + (f"\n  int8     {built.int8}" if built.int8 else "")
+        + (f"\n  check    {built.checked}" if built.checked else ""),
         soft_wrap=True,
     )
     for note in built.notes:

@@ -47,6 +47,8 @@ def serve(
     std: options.Std = None,
     key: Key = None,
     trust_pickle: TrustPickle = False,
+    check: options.Check = None,
+    min_accuracy: options.MinAccuracy = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download no weights.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds the models may take to become ready.")] = 600,
     root: Root = Path(),
@@ -75,6 +77,8 @@ def serve(
         mean=mean,
         std=std,
         trust_pickle=trust_pickle,
+        check=check,
+        min_accuracy=min_accuracy,
     )
     if not targets and (offline or said != Stated()):
         raise typer.BadParameter("options about weights need a target: visionserve serve FILE --labels ...")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,9 +60,34 @@ Std = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Check = Annotated[
+    Path | None,
+    typer.Option(
+        help="Labelled pictures to try the model on: a folder with one subfolder per class, or a CSV of names and"
+        " classes.",
+        show_default=False,
+    ),
+]
+MinAccuracy = Annotated[
+    float | None,
+    typer.Option(help="The share of those pictures that it must be right about, such as 0.9.", show_default=False),
+]
 
 
-def read(*, mean: str | None, std: str | None, resize: int | None, crop: int | None, **said: Any) -> Stated:
+def absolute(path: Path | None) -> Path | None:
+    """A path as seen from where the user stands, whatever the project's folder is."""
+    return path and Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
+
+
+def read(
+    *,
+    mean: str | None,
+    std: str | None,
+    resize: int | None,
+    crop: int | None,
+    check: Path | None = None,
+    **said: Any,
+) -> Stated:
     """What the options say.
 
     Raises:
@@ -71,7 +97,7 @@ def read(*, mean: str | None, std: str | None, resize: int | None, crop: int | N
     from visionserve.archiver.models.spec import InputChanges
 
     changes = InputChanges(resize=resize, crop=crop, mean=_colours("--mean", mean), std=_colours("--std", std))
-    return Stated(input=changes, **said)
+    return Stated(input=changes, check=absolute(check), **said)
 
 
 def show(assumed: Assumed) -> None:

@@ -75,6 +75,9 @@ class HandlerSpec:
         precision: The number format it runs in; `auto` is bf16 where the processor has it, else fp32.
         calibration: The folder of pictures that int8 is calibrated and judged on when the archive is built.
         min_agreement: The share of those pictures for which int8 must name the same class as fp32.
+        check: Labelled pictures that the model is tried on when the archive is built, and, without `calibration`,
+            int8's pictures too: a folder of one subfolder per class, or one with a CSV of names and classes.
+        min_accuracy: The share of those pictures that it must be right about.
         top_k: How many classes an answer holds; all of them when the network has fewer.
         response: What an answer tells unless the request says: `labels` with probabilities, or `detailed`.
         max_pixels: The most pixels (width x height) the pictures of one request may have before they are decoded.
@@ -94,6 +97,8 @@ class HandlerSpec:
     precision: Precision = "auto"
     calibration: str | None = None
     min_agreement: float = 0.99
+    check: str | None = None
+    min_accuracy: float | None = None
     top_k: int = 5
     response: ResponseShape = "labels"
     max_pixels: int = 50_000_000
@@ -109,6 +114,14 @@ class HandlerSpec:
         require(
             0 < self.min_agreement <= 1,
             f"handler.minAgreement is {self.min_agreement}: it must be a share above 0 and at most 1",
+        )
+        require(
+            self.min_accuracy is None or 0 < self.min_accuracy <= 1,
+            f"handler.minAccuracy is {self.min_accuracy}: it must be a share above 0 and at most 1",
+        )
+        require(
+            self.min_accuracy is None or self.check is not None,
+            "handler.minAccuracy wants pictures to judge by: add 'check: FOLDER'",
         )
         require(self.max_pixels > 0, f"handler.maxPixels is {self.max_pixels}: it must be above 0")
         require(self.max_images > 0, f"handler.maxImages is {self.max_images}: a request holds at least 1 picture")
