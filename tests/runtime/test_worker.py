@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import logging
@@ -128,6 +129,23 @@ def test_an_unsafe_pillow_is_only_trusted_with_the_exact_way(
     right, _ = decode.prepare(large, 1 << 20, opened.model.transform, exact=True)
     assert np.array_equal(seen[0], right) == exactly
     opened.close()
+
+
+def test_the_pictures_of_a_request_share_the_time_that_one_may_take(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool: Decoders = worker._decoders
+    picture = drawing.encode(drawing.photograph(9, 700, 350), "PNG")
+    takes = min(pool.prepare(picture, 1 << 20, exact=True).seconds for _ in range(5))
+    assert takes > 0
+    four = json.dumps({"instances": [{"b64": base64.b64encode(picture).decode()}] * 4}).encode()
+    request = Request({"body": four}, {"content-type": "application/json"})
+    (answered,) = worker.answer([request])
+    assert answered.status == 200
+    monkeypatch.setattr(pool, "seconds", 2.5 * takes)
+    (refused,) = worker.answer([request])
+    assert refused.status == 400
+    assert "the images of this request take more than" in json.loads(refused.body)["message"]
 
 
 @pytest.mark.parametrize("key", ["architecture", "weights", "input", "topK", "maxPixels"])

@@ -19,6 +19,7 @@ import torch
 
 from visionserve.runtime import archive, predictions
 from visionserve.runtime.decoders.pool import Decoders
+from visionserve.runtime.decoders.process import Decoded
 from visionserve.runtime.description import describe
 from visionserve.runtime.engines import Source, isolation, selection
 from visionserve.runtime.exchange import Exchange, unexpected
@@ -151,12 +152,13 @@ class Worker:
             exchange.options.require_time()
             asked = payload.parse(request, self.model.max_images, self.model.max_pixels)
             exchange.reply = asked.reply
-            pixels_left = self.model.max_pixels
+            pixels_left, seconds_left = self.model.max_pixels, self._decoders.seconds
             for picture in asked.pictures:
                 exchange.options.require_time()
-                pixels, size = self._pixels(picture, pixels_left)
-                exchange.pixels.append(pixels)
-                pixels_left -= size
+                decoded = self._pixels(picture, pixels_left, seconds_left)
+                exchange.pixels.append(decoded.pixels)
+                pixels_left -= decoded.size
+                seconds_left -= decoded.seconds
             exchange.decode_ms = 1e3 * (time.perf_counter() - start)
 
     def decode(self, picture: bytes) -> npt.NDArray[np.uint8]:
@@ -165,15 +167,15 @@ class Worker:
         Raises:
             RequestError: See `Decoders.prepare`.
         """
-        return self._pixels(picture, agreement.MAX_PIXELS)[0]
+        return self._pixels(picture, agreement.MAX_PIXELS, self._decoders.seconds).pixels
 
     def _pixels(
-        self, picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int
-    ) -> tuple[npt.NDArray[np.uint8], int]:
-        """A picture at the network's input size, and the pixels it had."""
+        self, picture: bytes | bytearray | npt.NDArray[np.uint8], max_pixels: int, seconds: float
+    ) -> Decoded:
+        """A picture at the network's input size, the pixels it had and the seconds it took of a core."""
         if isinstance(picture, np.ndarray):
-            return decode.prepare(picture, max_pixels, self.model.transform, exact=self._exact)
-        return self._decoders.prepare(picture, max_pixels, exact=self._exact)
+            return Decoded(*decode.prepare(picture, max_pixels, self.model.transform, exact=self._exact), 0.0)
+        return self._decoders.prepare(picture, max_pixels, seconds, exact=self._exact)
 
     def _infer(self, exchanges: Sequence[Exchange]) -> None:
         """Run the network on the pictures of all requests that are still to be answered."""

@@ -95,7 +95,7 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("variant", readable.variants(), ids=lambda variant: variant.name)
 def test_pixels_are_those_of_decoding_here(variant: Variant, exact: bool, lasting: Decoders) -> None:
     here, size = decode.prepare(variant.data, MAX_PIXELS, TRANSFORM, exact=exact)
-    there, size_there = lasting.prepare(variant.data, MAX_PIXELS, exact=exact)
+    there, size_there, _ = lasting.prepare(variant.data, MAX_PIXELS, exact=exact)
     assert np.array_equal(here, there)
     assert size == size_there
 
@@ -132,6 +132,8 @@ def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_is_right() ->
     right = decode.prepare(PHOTOGRAPH, MAX_PIXELS, TRANSFORM, exact=True)[0]
     assert np.array_equal(prepared(opened, PHOTOGRAPH), right)
     assert len({child.pid for child in alive(template)} - before) == 1
+    with pytest.raises(InvalidImage, match=r"images of this request take more than 0\.2 s to decode; send fewer"):
+        opened.prepare(SLOW, MAX_PIXELS, TOO_FEW / 2, exact=True)
     opened.close()
 
 

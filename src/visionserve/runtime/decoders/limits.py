@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import resource
 import signal
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Of one core, for one picture.
+# Of one core, for all pictures of a request together.
 CPU_SECONDS = 1.0
 # For a decoder that waits instead of computing, or whose core others use as well.
 WALL_SECONDS = 10.0
@@ -20,6 +22,8 @@ MEMORY = 300 << 20
 # Of one pixel at most: Pillow's own 4 bytes, once more as it is converted and once more as it is turned.
 BYTES_PER_PIXEL = 12
 
+# A timer of 0 seconds is none.
+_LEAST = 1e-3
 _PAGE = resource.getpagesize()
 _STATM = Path("/proc/self/statm")
 
@@ -48,11 +52,20 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (least, least))
 
 
+@dataclass
+class Spent:
+    """What a picture took of a core, in seconds, once it is decoded."""
+
+    seconds: float = 0.0
+
+
 @contextmanager
-def one_picture(seconds: float) -> Iterator[None]:
+def one_picture(seconds: float) -> Iterator[Spent]:
     """Bound what is computed inside: SIGPROF ends the process when it has used so many seconds of a core."""
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, max(seconds, _LEAST))
+    spent, start = Spent(), time.process_time()
     try:
-        yield
+        yield spent
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        spent.seconds = time.process_time() - start

@@ -11,13 +11,10 @@ from queue import LifoQueue
 from typing import TYPE_CHECKING
 
 from visionserve.runtime.decoders import limits
-from visionserve.runtime.decoders.process import Decoder, DecoderDied, Template
+from visionserve.runtime.decoders.process import Decoded, Decoder, DecoderDied, Template
 from visionserve.runtime.wire.errors import InvalidImage, ModelFailure, OutOfMemory, RequestError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from visionserve.runtime.model import Transform
 
 logger = logging.getLogger(__name__)
@@ -33,7 +30,7 @@ class Decoders:
         transform: The transform that pictures go through.
         count: How many processes.
         max_pixels: The most pixels that a picture may have.
-        seconds: The most that a picture may take of a core.
+        seconds: The most that the pictures of a request may take of a core, together.
 
     Raises:
         OSError: They could not be started.
@@ -42,8 +39,8 @@ class Decoders:
     def __init__(
         self, transform: Transform, count: int, max_pixels: int, seconds: float = limits.CPU_SECONDS
     ) -> None:
-        self._start = partial(Template, transform, max_pixels, seconds)
-        self._seconds = seconds
+        self._start = partial(Template, transform, max_pixels)
+        self.seconds = seconds
         self._forking = threading.Lock()
         self._templates = [self._start()]
         # The one that was used last is the warmest, so it is the next. None is one that is still to be made.
@@ -64,29 +61,28 @@ class Decoders:
             self._free.put(decoder)
 
     def prepare(
-        self, picture: bytes | bytearray, max_pixels: int, *, exact: bool
-    ) -> tuple[npt.NDArray[np.uint8], int]:
+        self, picture: bytes | bytearray, max_pixels: int, seconds: float | None = None, *, exact: bool
+    ) -> Decoded:
         """An encoded picture at the network's input size; waits until a decoder is free. For any thread.
 
         Args:
             picture: The encoded picture.
             max_pixels: The most pixels it may have.
+            seconds: The most that it may take of a core, of what a request may; without it all of that.
             exact: See `decode.prepare`.
-
-        Returns:
-            uint8 `[crop, crop, 3]`, and the pixels that the picture had.
 
         Raises:
             RequestError: See `decode.prepare`; also `InvalidImage` where the picture crashes its decoder or takes
                 longer than it may, and `OutOfMemory` where the system ended the decoder.
             OSError: A decoder was to be made and could not.
         """
+        allowed = self.seconds if seconds is None else seconds
         decoder, kept = self._free.get(), None
         start = time.monotonic()
         try:
             if decoder is None or decoder.has_ended():
                 decoder, _ = self._replaced(decoder)
-            found = decoder.prepare(picture, max_pixels, exact=exact)
+            found = decoder.prepare(picture, max_pixels, allowed, exact=exact)
             kept = decoder
         except RequestError:
             kept = decoder
@@ -100,9 +96,9 @@ class Decoders:
             logger.warning("a picture of %d bytes ended its decoder: %s", len(picture), ended or died)
             if died.silent:  # it was ended from here, which says nothing of memory
                 ended = _SILENT
-            elif ended is None and time.monotonic() - start >= self._seconds:
+            elif ended is None and time.monotonic() - start >= allowed:
                 ended = _OUT_OF_TIME
-            raise _refusal(ended, self._seconds) from died
+            raise _refusal(ended, self.seconds, alone=allowed == self.seconds) from died
         except BaseException:
             if decoder is not None:
                 decoder.close()
@@ -139,7 +135,7 @@ def _close(free: LifoQueue[Decoder | None], templates: list[Template]) -> None:
         template.close()
 
 
-def _refusal(ended: str | None, seconds: float) -> RequestError:
+def _refusal(ended: str | None, seconds: float, *, alone: bool) -> RequestError:
     # The system kills what takes the last memory, and where the template went too nobody knows more.
     if ended is None or ended == "SIGKILL":
         return OutOfMemory("the machine had no memory left to decode the image; send it again later")
@@ -148,6 +144,10 @@ def _refusal(ended: str | None, seconds: float) -> RequestError:
     if ended == _SILENT:
         return InvalidImage("the image cannot be decoded: its decoder said nothing more; save it again")
     if ended == _OUT_OF_TIME:
+        if not alone:
+            return InvalidImage(
+                f"the images of this request take more than {seconds:g} s to decode; send fewer, or smaller ones"
+            )
         return InvalidImage(
             f"the image takes more than {seconds:g} s to decode; send it smaller, or saved as an ordinary one"
         )

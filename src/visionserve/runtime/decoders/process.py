@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,18 +44,17 @@ class Template:
     Args:
         transform: The transform that pictures go through.
         max_pixels: The most pixels that a picture may have.
-        seconds: The most that a picture may take of a core.
 
     Raises:
         OSError: It could not be started.
     """
 
-    def __init__(self, transform: Transform, max_pixels: int, seconds: float) -> None:
+    def __init__(self, transform: Transform, max_pixels: int) -> None:
         self._side = transform.crop
         open_standard_files()
         self._control, theirs = socket.socketpair()
         self._control.settimeout(_START_SECONDS)
-        settings = json.dumps({"transform": asdict(transform), "pixels": max_pixels, "seconds": seconds})
+        settings = json.dumps({"transform": asdict(transform), "pixels": max_pixels})
         command = [
             sys.executable,
             "-P",
@@ -108,6 +107,20 @@ class Template:
         self._process.wait()
 
 
+class Decoded(NamedTuple):
+    """What a decoder made of a picture.
+
+    Attributes:
+        pixels: uint8 `[crop, crop, 3]`.
+        size: The pixels that the picture had.
+        seconds: What it took of a core.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    size: int
+    seconds: float
+
+
 class DecoderDied(Exception):
     """A decoder ended over a picture, or was ended because it said nothing for too long.
 
@@ -143,9 +156,7 @@ class Decoder:
         waiting.register(self._connection, select.POLLIN)
         return bool(waiting.poll(0))
 
-    def prepare(
-        self, picture: bytes | bytearray, max_pixels: int, *, exact: bool
-    ) -> tuple[npt.NDArray[np.uint8], int]:
+    def prepare(self, picture: bytes | bytearray, max_pixels: int, seconds: float, *, exact: bool) -> Decoded:
         """See `Decoders.prepare`.
 
         Raises:
@@ -156,7 +167,9 @@ class Decoder:
         try:
             if os.pwrite(self._memory, picture, 0) != len(picture):
                 raise OSError("there is no room for the picture in shared memory")
-            answer = self._answer({"length": len(picture), "pixels": max_pixels, "exact": exact})
+            answer = self._answer(
+                {"length": len(picture), "pixels": max_pixels, "seconds": seconds, "exact": exact}
+            )
             if os.preadv(self._memory, [pixels.data], 0) != pixels.nbytes and "error" not in answer:
                 raise OSError("the decoder has written too few pixels")
             if len(picture) > _KEPT_MEMORY:
@@ -168,7 +181,7 @@ class Decoder:
             raise died from error
         if "error" in answer:
             raise _REFUSALS[answer["error"]](answer["message"])
-        return pixels, answer["pixels"]
+        return Decoded(pixels, answer["pixels"], answer["seconds"])
 
     def close(self) -> None:
         """Let it end: it does when it finds its connection closed."""

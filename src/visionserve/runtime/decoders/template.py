@@ -53,7 +53,7 @@ def main() -> None:
             control.close()
             try:
                 connection = socket.socket(fileno=descriptors[0])
-                decoder.serve(connection, descriptors[1], transform, settings["pixels"], settings["seconds"])
+                decoder.serve(connection, descriptors[1], transform, settings["pixels"])
             except BaseException:
                 logger.exception("a decoder could not go on")
                 os._exit(1)
