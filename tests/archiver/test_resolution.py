@@ -14,10 +14,12 @@ import torchvision
 
 from visionserve.archiver import builder, resolution
 from visionserve.archiver.assumptions import Stated
+from visionserve.archiver.errors import CheckError
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.weights import download
 from visionserve.project import Project
 from visionserve.runtime.errors import SpecError, WeightsError
+from visionserve.runtime.proof import drawing
 
 if TYPE_CHECKING:
     from visionserve.archiver.assumptions import Assumed
@@ -105,6 +107,29 @@ def test_an_archive_is_built_again_when_and_only_when_something_changed(tmp_path
     (tmp_path / "copy" / "aves.mar").write_bytes(elsewhere.read_bytes())
     with pytest.raises(SpecError, match="two of the targets are called aves"):
         prepare(tmp_path, elsewhere, tmp_path / "copy" / "aves.mar")
+
+
+def test_a_check_is_made_when_it_is_asked_for_and_not_again(tmp_path: Path) -> None:
+    birds = save(tmp_path / "birds.pth")
+    for index, name in enumerate(("wren", "rook", "kite")):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "pictures" / name / "a.png").write_bytes(
+            drawing.encode(drawing.photograph(index, 64, 64), "PNG")
+        )
+    checked = Stated(check=tmp_path / "pictures")
+
+    (built,) = prepare(tmp_path, birds, stated=checked)[1].built
+    assert built.checked is not None
+    assert built.checked.top1.total == 3
+    assert not prepare(tmp_path, birds, stated=checked)[1].built
+    assert not prepare(tmp_path, birds)[1].built, "an archive serves without the check that it has passed"
+    before = built.archive.path.read_bytes()
+    with pytest.raises(CheckError, match=r"handler\.minAccuracy is 99\.9%, so nothing is written"):
+        prepare(tmp_path, birds, stated=Stated(check=tmp_path / "pictures", min_accuracy=0.999))
+    assert built.archive.path.read_bytes() == before
+
+    with pytest.raises(SpecError, match=r"birds\.mar is built already.*visionserve evaluate birds"):
+        prepare(tmp_path, tmp_path / "model_store" / "birds.mar", stated=checked)
 
 
 def test_another_models_archive_is_not_replaced(tmp_path: Path) -> None:
