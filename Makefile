@@ -15,6 +15,7 @@ FAIL_IF ?=
 SET ?=
 REQUESTS ?= 10000
 SEED ?= 0
+PILLOWS ?=
 
 STORE := model_store
 TRUST := $(if $(filter-out 0 no false,$(TRUST_PICKLE)),--trust-pickle)
@@ -25,7 +26,7 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-forms test-architectures test-benchmark fuzz lint benchmark clean
+	test-all test-masked test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +87,9 @@ test-architectures: $(VENV)/.test ## every torchvision classifier from random we
 
 fuzz: $(VENV)/.test ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
 	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
+
+fuzz-pillows: $(VENV)/.test ## the same with every Pillow that may decode   [PILLOWS="12.3.0 13.0.0"] [REQUESTS=10000]
+	@$(BIN)/python -m tests.fuzzing.pillows --requests $(REQUESTS) --seed $(SEED) $(PILLOWS)
 
 lint: $(VENV)/.lint $(VENV)/.test $(VENV)/.benchmark ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import requests
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -54,6 +55,9 @@ def main(
         with TorchServe({MODEL: archive}, properties, project / "logs") as server:
             for _ in health.wait_until_ready(server, timeout=120):
                 pass
+            url = f"{properties.management}/models/{MODEL}?customized=true"
+            versions = requests.get(url, timeout=10).json()[0]["customizedMetadata"]["versions"]
+            console.print(f"Pillow {versions['PIL']} decodes", highlight=False)
             report = Fuzzer(server, MODEL).run(count, seed, show=True)
         _show(report, console)
         for number, (problem, attempt) in enumerate(report.problems.items()):
