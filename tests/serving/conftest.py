@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # The small network again, waiting long enough for a batch to fill: requests sent together are answered together.
 BATCHING_MODEL = "demo-batching"
+# What the server's own environment holds and its workers must not.
+SECRETS = {"AWS_SECRET_ACCESS_KEY": "a", "HF_TOKEN": "b", "PGPASSWORD": "c", "APP_SECRET_KEY": "d"}
 CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "TorchScript, scripted")
 
 
@@ -77,7 +79,11 @@ def server(
     archives[BATCHING_MODEL] = batching_archive
     archives["quick"] = quick.build(project, "quick").archive.path
     properties = Properties.read(project / "config.properties").on_free_ports()
-    with TorchServe(archives, properties, project / "logs") as running:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        running = TorchServe(archives, properties, project / "logs")
+    with running:
         for _ in health.wait_until_ready(running, timeout=240):
             pass
         yield running
