@@ -79,12 +79,12 @@ def _png(data: bytes, rng: random.Random) -> bytes:
         )
         return kind + _content(chunk[4:], rng)
 
-    written = b""
+    written = bytearray()  # thousands of parts are joined
     for chunk in _shuffled(chunks, rng, change):
         size = len(chunk) - 4 if rng.random() < 0.95 else rng.choice(_EXTREMES)
         crc = zlib.crc32(chunk) if rng.random() < 0.95 else 0
         written += struct.pack(">I", max(size, 0)) + chunk + struct.pack(">I", crc)
-    return data[:8] + written
+    return bytes(data[:8] + written)
 
 
 def _jpeg(data: bytes, rng: random.Random) -> bytes:
@@ -101,7 +101,7 @@ def _jpeg(data: bytes, rng: random.Random) -> bytes:
         )
         return bytes([marker]) + _content(segment[1:], rng)
 
-    written = b""
+    written = bytearray()  # thousands of parts are joined
     for segment in _shuffled(segments, rng, change):
         size = len(segment) + 1 if rng.random() < 0.95 else rng.choice(_EXTREMES)
         written += b"\xff" + segment[:1] + struct.pack(">H", size % (1 << 16)) + segment[1:]
@@ -109,7 +109,7 @@ def _jpeg(data: bytes, rng: random.Random) -> bytes:
         rest = _content(rest[:20], rng) + rest[20:]
     if rng.random() < 0.1:
         rest = rest[:-2] * rng.choice([2, 10]) + rest[-2:]
-    return data[:2] + written + rest
+    return bytes(data[:2] + written + rest)
 
 
 def _riff(data: bytes, rng: random.Random) -> bytes:
@@ -123,11 +123,11 @@ def _riff(data: bytes, rng: random.Random) -> bytes:
         kinds = [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"ICCP"]
         return rng.choice([chunk[:4]] * 6 + kinds) + _content(chunk[4:], rng)
 
-    inside = b""
+    inside = bytearray()
     for chunk in _shuffled(chunks, rng, change):
         size = len(chunk) - 4 if rng.random() < 0.95 else rng.choice(_EXTREMES)
         inside += chunk[:4] + struct.pack("<I", max(size, 0)) + chunk[4:] + b"\0" * (len(chunk) % 2)
-    return b"RIFF" + struct.pack("<I", len(inside) + 4) + b"WEBP" + inside
+    return b"RIFF" + struct.pack("<I", len(inside) + 4) + b"WEBP" + bytes(inside)
 
 
 def _gif(data: bytes, rng: random.Random) -> bytes:
