@@ -25,8 +25,8 @@ LABELS = tuple(colours.HUES)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _YAML = """\
-minWorkers: 2
-maxWorkers: 2
+minWorkers: {workers}
+maxWorkers: {workers}
 batchSize: 8
 maxBatchDelay: 1
 responseTimeout: 120
@@ -73,6 +73,7 @@ def build(
     *,
     engine: str = "eager",
     precision: str = "fp32",
+    workers: int = 2,
     more: str = "",
 ) -> Built:
     """The model's archive in a project's folder; `more` are further lines of its YAML's handler."""
@@ -80,8 +81,8 @@ def build(
     if not weights.exists():
         make(weights)
     source = project / "models" / "demo" / f"{name}.yaml"
-    text = _YAML.format(size=SIZE, max_pixels=max_pixels, engine=engine, precision=precision, more=more)
-    source.write_text(text)
+    settings = {"max_pixels": max_pixels, "engine": engine, "precision": precision, "workers": workers}
+    source.write_text(_YAML.format(size=SIZE, more=more, **settings))
     return builder.build(project, catalog.read(source), source)
 
 

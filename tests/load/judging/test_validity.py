@@ -95,3 +95,4 @@ def test_noise_of_few_samples_is_no_unsteadiness() -> None:
 
 def test_a_handful_of_requests_is_no_measurement() -> None:
     assert "few" in rules(recorded(3, SECONDS), Plan(rate=3, warm_up=0, duration=SECONDS))
+    assert rules(recorded(RATE, SECONDS)[:0], Plan(rate=0.1, warm_up=0, duration=SECONDS)) == ["few"]

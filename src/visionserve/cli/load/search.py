@@ -11,6 +11,7 @@ from rich.text import Text
 from visionserve.cli.console import Root, busy, errors, marked, output
 from visionserve.cli.load import options, session
 from visionserve.cli.load.run import INVALID, NOT_MET
+from visionserve.load.series.search import PRECISION
 from visionserve.project import Project
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def search(
     probe: Annotated[str, typer.Option(help="How long each rate is tried.")] = "15s",
     confirm: Annotated[str, typer.Option(help="How long the result is confirmed.")] = "60s",
     warm_up: Annotated[str, typer.Option(help="How long traffic runs before each counts.")] = "3s",
+    precision: Annotated[
+        float, typer.Option(min=0.01, help="The gap at which the search ends, as a share of the rate.")
+    ] = PRECISION,
     need: Annotated[float, typer.Option(min=0, help="Requests per second to plan machines for.")] = 1000,
     mix: options.Mix = options.DEFAULT_MIX,
     bad_share: options.Bad = 0.0,
@@ -55,6 +59,7 @@ def search(
         plan.seconds(warm_up),
         seed=seed,
         generators=generators,
+        precision=precision,
     )
     project = Project(root)
     kinds = options.weights(mix.split(","))

@@ -105,6 +105,8 @@ def _rate(run: Samples, plan: Plan, judged: Judgement) -> Objection | None:
     expected = plan.rate * judged.window.seconds
     # The number of Poisson arrivals varies by its square root.
     due = max(float(len(run)), expected - _SIGMAS * expected**0.5)
+    if due <= 0:  # so few are expected that there may be none
+        return None
     in_time = (run["sent"] / 1e9 <= judged.window.end) | (run["capped"] == 1)
     achieved = float(in_time.sum()) / due
     if achieved >= LEAST_ACHIEVED:

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 FILE = "search.json"
 _FORMAT = 1
 _FIRST_USERS = 8
-_FIRST_SECONDS = 6.0
+_FIRST_SECONDS, _FIRST_PROBES = 6.0, 3.0  # at most so long, and so many times a probe
 # Where probing begins, as a share of what closed-loop clients get: a latency objective lies below saturation.
 _FIRST_SHARE = 0.8
 # A request slower than this many bounds is late enough to stop waiting for.
 _PATIENCE = 20
 _LEAST_TIMEOUT = 10.0  # seconds
 _FEWEST_REQUESTS = 300
-_CURVE_SECONDS = 8.0
+_CURVE_SECONDS = 8.0  # at most; no longer than a probe
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ class Search:
             GeneratorTooSlow: The generator, not the server, was at its end.
             LoadError: The server gives nobody a right answer, or no end was found.
         """
+        seconds = min(_FIRST_SECONDS, _FIRST_PROBES * self.probe)
         first = session.run(
-            Plan(users=_FIRST_USERS, warm_up=self.warm_up, duration=_FIRST_SECONDS), folder / "closed-loop"
+            Plan(users=_FIRST_USERS, warm_up=self.warm_up, duration=seconds), folder / "closed-loop"
         )
         reached = first.judge().throughput.value
         if not reached > 0:
-            raise LoadError(f"no right answer came in {_FIRST_SECONDS:.0f} s; see {first.folder / 'locust.html'}")
+            raise LoadError(f"no right answer came in {seconds:g} s; see {first.folder / 'locust.html'}")
         probes: list[Probe] = []
 
         def measure(rate: float, confirming: bool, seconds: float | None = None) -> Probe:
@@ -99,7 +100,7 @@ class Search:
         found = search.search(measure, reached * _FIRST_SHARE, self.precision)
         with suppress(GeneratorTooSlow):
             for share in self.curve if found.rate else ():
-                measure(found.rate * share, False, _CURVE_SECONDS)
+                measure(found.rate * share, False, min(_CURVE_SECONDS, self.probe))
         found = Found(found.rate, tuple(probes))
         self._write(folder, list(found.probes), found.rate)
         return found
