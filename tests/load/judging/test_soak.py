@@ -49,7 +49,7 @@ def test_a_constant_has_no_slope() -> None:
 
 @pytest.mark.slow
 def test_a_leaking_server_is_caught_and_another_is_not(fake_session: SessionMaker, tmp_path: Path) -> None:
-    plan = Plan(rate=50, arrivals="constant", warm_up=1, duration=8)
+    plan = Plan(rate=50, arrivals="constant", warm_up=1, duration=5)
     leaking = fake_session(service=0.002, leak=200_000).run(plan, tmp_path / "leaking", interval=0.2)
     steady = fake_session(service=0.002).run(plan, tmp_path / "steady", interval=0.2)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SERVICE = 0.01
 
 
-STALL_AFTER, STALL = 4.0, 2.0
+STALL_AFTER, STALL = 2.0, 2.0
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def stalling(tmp_path_factory: pytest.TempPathFactory) -> dict[str, runs.Run]:
     folder = tmp_path_factory.mktemp("stalling")
     found = {}
     for name, plan in (
-        ("open", Plan(rate=40, warm_up=1, duration=10, seed=3)),
-        ("closed", Plan(users=1, warm_up=1, duration=8)),
+        ("open", Plan(rate=40, warm_up=1, duration=6, seed=3)),
+        ("closed", Plan(users=1, warm_up=0.5, duration=6)),
     ):
         with serving(folder, service=SERVICE, stall_after=STALL_AFTER, stall=STALL) as session:
             found[name] = session.run(plan, folder / name)
@@ -86,7 +86,7 @@ def test_stage_times_add_up_to_the_latency(stalling: dict[str, runs.Run]) -> Non
 @pytest.mark.slow
 def test_the_same_seed_sends_the_same_requests(fake_session: SessionMaker, tmp_path: Path) -> None:
     session = fake_session(service=0.001)
-    plan = Plan(rate=50, warm_up=0, duration=3, seed=11)
+    plan = Plan(rate=50, warm_up=0, duration=1.5, seed=11)
     sent = []
     for name in ("one", "two"):
         samples = session.run(plan, tmp_path / name).samples
@@ -98,7 +98,7 @@ def test_the_same_seed_sends_the_same_requests(fake_session: SessionMaker, tmp_p
 @pytest.mark.slow
 def test_processes_share_the_rate_and_lose_no_record(fake_session: SessionMaker, tmp_path: Path) -> None:
     run = fake_session(service=0.001).run(
-        Plan(rate=60, arrivals="constant", warm_up=1, duration=5, generators=2), tmp_path / "run"
+        Plan(rate=60, arrivals="constant", warm_up=0.5, duration=3, generators=2), tmp_path / "run"
     )
     assert set(run.samples["generator"]) == {0, 1}
     assert run.judge().offered == pytest.approx(60, rel=0.03)

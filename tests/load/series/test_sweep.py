@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from visionserve.load.sending.generator import Session
 
-PLANS = [Plan(users=count, warm_up=0, duration=1) for count in (1, 3)]
+PLANS = [Plan(users=count, warm_up=0, duration=0.5) for count in (1, 3)]
 
 
 def test_neighbours_share_a_server() -> None:
