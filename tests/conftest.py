@@ -23,6 +23,8 @@ REPOSITORY = Path(__file__).parents[1]
 # The engine that is everywhere and answers as torch does; tests of the others name theirs.
 EXACT = {"engine": "eager", "precision": "fp32"}
 LARGE_MODELS = ("demo-resnet50", "demo-vgg16")
+# VGG-16 learns the colours in pictures of this side in seconds, and answers larger ones all the same.
+VGG_SIDE = 64
 # One small network under two names: with an input of its own, and with torchvision's transform.
 SIDE = 96
 SMALL_MODELS = {"demo-resnet18": f"  input: {{resize: {SIDE}, crop: {SIDE}}}\n", "demo-resnet18-224": ""}
@@ -40,25 +42,32 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def demo_weights() -> Path:
-    """The repository's weights folder with ResNet-50 and VGG-16 in it, for the slow tier; made once, they stay."""
-    folder = REPOSITORY / "weights"
-    for name in LARGE_MODELS:
-        spec = catalog.read(catalog.find(REPOSITORY, name))
-        target = folder / f"{name}.pth"
-        if not target.exists():
-            colours.make(spec.handler, target)
-    return folder
+def resnet50_weights() -> Path:
+    """The demo's ResNet-50 in the repository's weights folder, for the slow tier; made once, it stays."""
+    target = REPOSITORY / "weights" / "demo-resnet50.pth"
+    if not target.exists():
+        colours.make(catalog.read(catalog.find(REPOSITORY, "demo-resnet50")).handler, target)
+    return target
 
 
 @pytest.fixture(scope="session")
-def small_weights(request: pytest.FixtureRequest) -> Path:
-    """ResNet-18 that knows the seven colours in small pictures; made once per version of what makes it."""
+def large_weights(resnet50_weights: Path, pytestconfig: pytest.Config) -> dict[str, Path]:
+    """ResNet-50 and VGG-16 that know the seven colours, by model, for the slow tier."""
+    return {"demo-resnet50": resnet50_weights, "demo-vgg16": _coloured("vgg16", VGG_SIDE, pytestconfig)}
+
+
+@pytest.fixture(scope="session")
+def small_weights(pytestconfig: pytest.Config) -> Path:
+    """ResNet-18 that knows the seven colours in small pictures."""
+    return _coloured("resnet18", SIDE, pytestconfig)
+
+
+def _coloured(architecture: str, side: int, config: pytest.Config) -> Path:
+    """A network that knows the seven colours in pictures of that side; made once per version of what makes it."""
     made_by = hashlib.sha256(Path(colours.__file__).read_bytes() + torch.__version__.encode()).hexdigest()
-    target = request.config.cache.mkdir("visionserve") / f"demo-resnet18-{SIDE}-{made_by[:16]}.pth"
+    target = config.cache.mkdir("visionserve") / f"demo-{architecture}-{side}-{made_by[:16]}.pth"
     if not target.exists():
-        spec = HandlerSpec(architecture="resnet18", input=InputChanges(resize=SIDE, crop=SIDE))
-        colours.make(spec, target)
+        colours.make(HandlerSpec(architecture=architecture, input=InputChanges(resize=side, crop=side)), target)
     return target
 
 
@@ -89,12 +98,12 @@ def demo_archives(project: Path) -> dict[str, Built]:
 
 
 @pytest.fixture(scope="session")
-def large_archives(project: Path, demo_weights: Path) -> dict[str, Built]:
+def large_archives(project: Path, large_weights: dict[str, Path]) -> dict[str, Built]:
     """The archives of ResNet-50 and VGG-16, for the slow tier."""
-    for name in LARGE_MODELS:
+    for name, made in large_weights.items():
         file = project / "weights" / f"{name}.pth"
         if not file.exists():
-            file.symlink_to(demo_weights / file.name)
+            file.symlink_to(made)
     return _built(project, LARGE_MODELS)
 
 

@@ -28,7 +28,7 @@ SMALL = Plan(
 
 @pytest.mark.manual
 @pytest.mark.timeout(900)
-def test_every_contender_answers_rightly(tmp_path: Path, demo_weights: Path) -> None:
+def test_every_contender_answers_rightly(tmp_path: Path, resnet50_weights: Path) -> None:
     results = Results({})
     saved: list[int] = []
     Run(REPOSITORY, tmp_path, SMALL, results, lambda _: None, lambda: saved.append(len(results.rounds))).measure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,7 @@ from visionserve.server.launcher import TorchServe
 from visionserve.server.properties import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from visionserve.archiver.builder import Built
@@ -30,7 +31,18 @@ if TYPE_CHECKING:
 BATCHING_MODEL = "demo-batching"
 # What the server's own environment holds and its workers must not.
 SECRETS = {"AWS_SECRET_ACCESS_KEY": "a", "HF_TOKEN": "b", "PGPASSWORD": "c", "APP_SECRET_KEY": "d"}
+CHECKPOINT = "demo-checkpoint"
 CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "TorchScript, scripted")
+
+
+@contextmanager
+def proven(archives: Mapping[str, Path], properties: Properties, logs: Path) -> Iterator[TorchServe]:
+    """TorchServe with every model proven ready; ended at once, where `stop` would wait for requests under way."""
+    with TorchServe(archives, properties, logs) as running:
+        for _ in health.wait_until_ready(running, timeout=240):
+            pass
+        yield running
+        running.process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +61,9 @@ def checkpoint_archives(project: Path, small_weights: Path) -> dict[str, Path]:
     archives = {}
     for name in CHECKPOINT_FORMS:
         form = FORMS[name]
-        model = re.sub(r"\W+", "-", f"demo {name}")
-        file = project / "weights" / f"{model}-{form.file}"
+        file = project / "weights" / f"{CHECKPOINT}-{form.file}"
         form.save(net.eval(), file)
-        source = project / "models" / "demo" / f"{model}.yaml"
+        source = project / "models" / "demo" / f"{CHECKPOINT}.yaml"
         handler = {
             **EXACT,
             "architecture": "resnet18",
@@ -63,7 +74,8 @@ def checkpoint_archives(project: Path, small_weights: Path) -> dict[str, Path]:
         }
         source.write_text(yaml.safe_dump({"handler": handler}))
         spec = catalog.read(source)
-        archives[name] = builder.build(project, spec, source, trust_pickle=form.trust).archive.path
+        built = builder.build(project, spec, source, trust_pickle=form.trust).archive.path
+        archives[name] = built.rename(built.with_stem(re.sub(r"\W+", "-", name)))
         file.unlink()
     return archives
 
@@ -82,11 +94,8 @@ def server(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SECRETS.items():
             patch.setenv(name, value)
-        running = TorchServe(archives, properties, project / "logs")
-    with running:
-        for _ in health.wait_until_ready(running, timeout=240):
-            pass
-        yield running
+        with proven(archives, properties, project / "logs") as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
@@ -99,17 +108,18 @@ def client(server: TorchServe) -> Iterator[Client]:
 def large_client(
     project: Path, large_archives: dict[str, Built], checkpoint_archives: dict[str, Path]
 ) -> Iterator[Client]:
-    """A client of a TorchServe of its own with ResNet-50, VGG-16 and checkpoints, for the slow tier."""
+    """A client of a TorchServe of its own with ResNet-50, VGG-16 and a checkpoint, for the slow tier."""
     archives = {name: built.archive.path for name, built in large_archives.items()}
-    archives |= {path.stem: path for path in checkpoint_archives.values()}
+    archives[CHECKPOINT] = checkpoint_archives[CHECKPOINT_FORMS[0]]
     # One that answers in detail unless asked for labels: proving it ready asks for them.
-    archives["detailed"] = quick.build(project, "detailed", more="  response: detailed\n").archive.path
+    more = "  response: detailed\n"
+    archives["detailed"] = quick.build(project, "detailed", workers=1, more=more).archive.path
     properties = Properties.read(project / "config.properties").on_free_ports()
-    with TorchServe(archives, properties, project / "logs-large") as running:
-        for _ in health.wait_until_ready(running, timeout=240):
-            pass
-        with Client(properties.inference, properties.management) as opened:
-            yield opened
+    with (
+        proven(archives, properties, project / "logs-large"),
+        Client(properties.inference, properties.management) as opened,
+    ):
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,7 @@ def url(request: pytest.FixtureRequest, echo: Path, tmp_path_factory: pytest.Tem
             assert time.monotonic() < end, f"not ready after {DEADLINE:.0f} s"
             time.sleep(0.1)
         yield f"{settings.inference}/predictions/echo"
+        running.process.kill()  # at once: nobody asks any more
 
 
 def is_ready(client: Client) -> bool:

@@ -47,25 +47,27 @@ def test_probabilities_are_those_of_torch_with_torchvisions_own_transform(
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["resnet50", "vgg16"])
 def test_probabilities_of_large_networks_are_those_of_torch(
-    architecture: str, large_client: Client, demo_weights: Path
+    architecture: str, large_client: Client, large_weights: dict[str, Path]
 ) -> None:
     model = f"demo-{architecture}"
-    assert_torchs_probabilities(model, architecture, large_client, demo_weights / f"{model}.pth")
+    assert_torchs_probabilities(model, architecture, large_client, large_weights[model], pictures=3)
 
 
-def assert_torchs_probabilities(model: str, architecture: str, client: Client, weights: Path) -> None:
+def assert_torchs_probabilities(
+    model: str, architecture: str, client: Client, weights: Path, pictures: int = 8
+) -> None:
     network = torchvision.models.get_model(architecture, num_classes=7)
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval()
     transform = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
-    pictures = [data for _, data in colours.held_out(per_class=2)][:8]
-    images = torch.stack([transform(Image.open(io.BytesIO(data)).convert("RGB")) for data in pictures])
+    asked = [data for _, data in colours.held_out(per_class=2)][:pictures]
+    images = torch.stack([transform(Image.open(io.BytesIO(data)).convert("RGB")) for data in asked])
     with torch.inference_mode():
         expected = network(images).softmax(dim=1)
 
-    one_by_one = [client.predict(model, data) for data in pictures]
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda data: client.predict(model, data), pictures))
+    one_by_one = [client.predict(model, data) for data in asked]
+    with ThreadPoolExecutor(pictures) as pool:
+        together = list(pool.map(lambda data: client.predict(model, data), asked))
 
     for answers in (one_by_one, together):
         for answer, row in zip(answers, expected, strict=True):

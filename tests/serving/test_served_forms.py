@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.serving.conftest import CHECKPOINT_FORMS
+from tests.serving.conftest import CHECKPOINT
+from tests.support.unpacked import served_contents
 
 from visionserve.archiver.demo import colours
 
@@ -14,15 +15,17 @@ if TYPE_CHECKING:
 
     from visionserve.client import Client
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
-@pytest.mark.parametrize("form", CHECKPOINT_FORMS)
-def test_a_checkpoint_is_served_as_its_plain_state_dict_is(
-    form: str, client: Client, large_client: Client, checkpoint_archives: dict[str, Path]
-) -> None:
-    model = checkpoint_archives[form].stem
+
+def test_a_checkpoint_is_served_as_its_plain_state_dict_is(client: Client, large_client: Client) -> None:
     for colour, data in colours.held_out(per_class=1):
-        answer = large_client.predict(model, data)
+        answer = large_client.predict(CHECKPOINT, data)
         plain = client.predict("demo-resnet18", data)
         assert next(iter(answer)) == colour
         assert {label: answer[label] for label in plain} == pytest.approx(plain, abs=1e-4)
+
+
+def test_whatever_its_form_the_same_is_served(checkpoint_archives: dict[str, Path]) -> None:
+    assert len(checkpoint_archives) == 3
+    assert len({served_contents(mar) for mar in checkpoint_archives.values()}) == 1

@@ -87,3 +87,13 @@ def served(archive: Path, folder: Path, pictures: list[bytes]) -> list[dict[str,
     handler = module.ImageClassifier()
     handler.initialize(context)
     return [json.loads(body) for body in handler.handle([{"body": data} for data in pictures], context)]
+
+
+def served_contents(mar: Path) -> str:
+    """The digest of all that an archive is served by: of what it holds, without where that came from."""
+    with zipfile.ZipFile(mar) as file:
+        digests = {name: hashlib.sha256(file.read(name)).hexdigest() for name in file.namelist()}
+        manifest = json.loads(file.read(members.MANIFEST_FILE))
+    del digests[members.MANIFEST_FILE], digests[members.PROVENANCE_FILE]
+    del manifest["sha256"][members.PROVENANCE_FILE]
+    return hashlib.sha256(json.dumps([digests, manifest], sort_keys=True).encode()).hexdigest()

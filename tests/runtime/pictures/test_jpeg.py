@@ -98,9 +98,9 @@ def test_exact_is_torchvisions_transform_to_the_bit() -> None:
 
 
 @pytest.mark.slow
-def test_a_network_says_the_same_of_both(demo_weights: Path) -> None:
+def test_a_network_says_the_same_of_both(resnet50_weights: Path) -> None:
     network = torchvision.models.resnet50(num_classes=7)
-    network.load_state_dict(torch.load(demo_weights / "demo-resnet50.pth", weights_only=True))
+    network.load_state_dict(torch.load(resnet50_weights, weights_only=True))
     network.eval()
     sizes = [(500, 375), (375, 500), (1000, 1100), (2000, 1500)]
     data = [photograph(seed, *sizes[seed % len(sizes)]) for seed in range(32)]
