@@ -92,6 +92,26 @@ class User:
         assert "Traceback" not in done.stdout + done.stderr
         return done
 
+    def said(self, last: str, *words: object) -> str:
+        """What `serve` says, up to the line that has the last words; it is ended then, whatever its server does."""
+        with subprocess.Popen(
+            self.command("serve", *words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            printed = ""
+            for line in process.stdout:
+                printed += line
+                if last in line:
+                    break
+            process.terminate()
+            assert process.wait(60) == 130, printed + process.stdout.read()
+        return printed
+
     @contextmanager
     def serving(self, *words: object, models: int = 1) -> Iterator[str]:
         """The server once that many models are ready; yields all it printed until then."""
@@ -177,24 +197,24 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
                 if probability > 0.6:
                     assert next(iter(answer)) == right
                     seen.add(right)
+            red = next(iter(client.predict("trees", colours.picture("red", 5))))
         assert len(seen) > 1, "a network that always gives one answer proves nothing"
         (user.folder / "red.jpg").write_bytes(colours.picture("red", 5))
         assert user.run("predict", "red.jpg").returncode == 0
-        loaded = user.run("load", "run", "--users", "1", "--duration", "6s", "--warm-up", "1s", "--out", "load")
+        loaded = user.run("load", "run", "--users", "1", "--duration", "3s", "--warm-up", "0.5s", "--out", "load")
         # 2: so short a run on cores that others use may be found invalid, in a line that says why.
         assert loaded.returncode == (2 if "invalid:" in loaded.stderr else 0), loaded.stderr
         assert (user.folder / "load" / "report.html").is_file()
 
     built = (user.folder / "model_store" / "trees.mar").stat().st_ino
-    with user.serving("trees.pth", "--labels", "trees.txt") as printed:
-        assert "model_store/trees.mar: reused" in printed
+    assert "model_store/trees.mar: reused" in user.said("reused", "trees.pth", "--labels", "trees.txt")
     assert (user.folder / "model_store" / "trees.mar").stat().st_ino == built
 
     # What an archive depends on is read from the archive, whatever the files' times are.
     (user.folder / "trees.txt").write_text("\n".join(reversed(LABELS)))
     os.utime(user.folder / "trees.txt", (0, 0))
-    with user.serving("trees.pth", "--labels", "trees.txt") as printed:
-        assert "built again: changed since: labels" in printed
+    printed = user.said("engine", "trees.pth", "--labels", "trees.txt")
+    assert "built again: changed since: labels" in printed
 
     # When there is more to say: a YAML, served beside an archive; what is changed in it is served.
     begun = user.run("init", "trees.pth", "--labels", "trees.txt", "--name", "grove")
@@ -202,6 +222,9 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
     with user.serving("grove", "model_store/trees.mar", models=2) as printed:
         assert "predictions/grove" in printed
         assert "predictions/trees" in printed
+        with Client(settings.inference, settings.management) as client:
+            renamed = next(iter(client.predict("trees", colours.picture("red", 5))))
+        assert renamed == LABELS[-1 - LABELS.index(red)]
     yaml = user.folder / "models" / "grove.yaml"
     yaml.write_text(yaml.read_text().replace("topK: 5", "topK: 2"))
     with user.serving("grove") as printed:

@@ -47,7 +47,7 @@ def eager(precision: str) -> Callable[[ResNet, Transform], Engine]:
 
 def converted(precision: str) -> Callable[[ResNet, Transform], Engine]:
     def make(network: ResNet, transform: Transform) -> Engine:
-        graph = openvino.with_weights(openvino.convert(copy.deepcopy(network), transform), network.state_dict())
+        graph = openvino.with_weights(graph_of(network, transform), network.state_dict())
         if precision == "int8":
             graph = calibration.quantise(graph, agreement.pixels(TRANSFORM))
         return openvino.OpenVinoEngine(graph, precision, 1)
@@ -55,6 +55,15 @@ def converted(precision: str) -> Callable[[ResNet, Transform], Engine]:
     return make
 
 
+def graph_of(network: ResNet, transform: Transform) -> Any:
+    """Its graph, converted once for all networks of the same layers: their weights are left open in it."""
+    layers = (str(network), transform)
+    if layers not in GRAPHS:
+        GRAPHS[layers] = openvino.convert(copy.deepcopy(network), transform)
+    return GRAPHS[layers].clone()
+
+
+GRAPHS: dict[tuple[str, Transform], Any] = {}
 ENGINES = {
     "eager-fp32": eager("fp32"),
     "eager-bf16": eager("bf16"),
