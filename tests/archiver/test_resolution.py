@@ -54,7 +54,7 @@ def prepare(
 def save(path: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     path.parent.mkdir(exist_ok=True)
-    torch.save(torchvision.models.shufflenet_v2_x0_5(num_classes=3).state_dict(), path)
+    torch.save(torchvision.models.squeezenet1_1(num_classes=3).state_dict(), path)
     return path
 
 
