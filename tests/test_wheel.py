@@ -93,7 +93,7 @@ class User:
         return done
 
     def said(self, last: str, *words: object) -> str:
-        """What `serve` says, up to the line that has the last words; it is ended then, whatever its server does."""
+        """What `serve` says up to the line that has the last words; it is ended then, whatever its server does."""
         with subprocess.Popen(
             self.command("serve", *words),
             cwd=self.folder,
