@@ -164,8 +164,8 @@ def _require_unsaid(stated: Stated, source: Path) -> None:
 def _require_unchecked(stated: Stated, archive: Path) -> None:
     if stated.checking():
         raise SpecError(
-            f"{archive} is built already, and a model is checked when it is built: serve it without --check, then"
-            f" 'visionserve evaluate {archive.stem} FOLDER' measures it as it runs"
+            f"{archive} is built already, and a model is checked when it is built: serve it without --check, or"
+            " name its weights"
         )
 
 
