@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,11 +91,12 @@ def server(
     archives[BATCHING_MODEL] = batching_archive
     archives["quick"] = quick.build(project, "quick").archive.path
     properties = Properties.read(project / "config.properties").on_free_ports()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SECRETS.items():
-            patch.setenv(name, value)
-        with proven(archives, properties, project / "logs") as running:
-            yield running
+    with ExitStack() as ending:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in SECRETS.items():
+                patch.setenv(name, value)
+            running = ending.enter_context(proven(archives, properties, project / "logs"))
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,10 +16,14 @@ from visionserve.archiver.checking import transforms
 from visionserve.evaluation.labelled import LabelledPicture
 from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.model import Model, Transform
+from visionserve.runtime.pictures import decode
+from visionserve.runtime.pictures.fit import stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    import numpy.typing as npt
 
 CROP = 32
 TRANSFORM = Transform(resize=37, crop=CROP, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -76,25 +81,35 @@ def edged(folder: Path, width: int, edge: int, count: int = 30) -> list[Labelled
     return made
 
 
+def right(transform: Transform, pictures: Sequence[LabelledPicture]) -> npt.NDArray[np.bool_]:
+    """Whether the network answers each rightly behind a transform."""
+    engine = fp32(transform)
+    pixels = [decode.prepare(one.path.read_bytes(), 1 << 20, transform, exact=True)[0] for one in pictures]
+    answers = engine.logits(stack(pixels)).argmax(dim=1).numpy()
+    return np.asarray(answers == np.array([one.target for one in pictures]))
+
+
 @pytest.mark.parametrize(
     ("width", "edge", "remedy"),
     [(100, 3, "--resize 33"), (200, 20, f"trained with Resize(({CROP}, {CROP}))")],
     ids=["a smaller resize", "squeezed"],
 )
 def test_a_transform_that_sees_the_edges_is_found(width: int, edge: int, remedy: str, tmp_path: Path) -> None:
-    found = transforms.find(model(TRANSFORM), edged(tmp_path, width, edge), fp32, silently)
+    pictures = edged(tmp_path, width, edge)
+    found = transforms.find(model(TRANSFORM), pictures, right(TRANSFORM, pictures), fp32, silently)
     assert found is not None
     assert remedy in found.describe()
     assert found.after.value == 1
 
 
 def test_the_right_transform_is_left_alone(tmp_path: Path) -> None:
-    right = Transform(resize=CROP, crop=CROP, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    assert transforms.find(model(right), edged(tmp_path, 100, 3), fp32, silently) is None
+    pictures, own = edged(tmp_path, 100, 3), dataclasses.replace(TRANSFORM, resize=CROP)
+    assert transforms.find(model(own), pictures, right(own, pictures), fp32, silently) is None
 
 
 def test_few_pictures_prove_nothing(tmp_path: Path) -> None:
-    assert transforms.find(model(TRANSFORM), edged(tmp_path, 100, 3, 9), fp32, silently) is None
+    pictures = edged(tmp_path, 100, 3, 9)
+    assert transforms.find(model(TRANSFORM), pictures, right(TRANSFORM, pictures), fp32, silently) is None
 
 
 def test_each_variant_differs_from_the_models_own_and_says_what_to_do() -> None:

@@ -111,7 +111,8 @@ def check(
         CheckError: None of them can be decoded.
     """
     found = labelled.read(source, model.labels)
-    chosen = labelled.evenly([one for one in found.pictures if one.path not in left_out], MOST)
+    there = [one for one in found.pictures if one.path not in left_out]
+    chosen = labelled.evenly(there, MOST)
     plain = fp32(model.transform)
     answered, undecodable = _answers(chosen, model, engine, plain)
     if not answered:
@@ -120,7 +121,7 @@ def check(
     targets = np.array([one.target for one in judged], np.intp)
     served = np.stack([logits for _, logits, _ in answered])
     right = np.stack([logits for _, _, logits in answered])
-    thinned = f"{len(chosen)} of {len(found.pictures)} pictures, evenly of each class"
+    thinned = f"{len(chosen)} of {len(there)} pictures were taken, evenly of each class"
     return Checked(
         source=str(source),
         classes=len(np.unique(targets)),
@@ -130,7 +131,7 @@ def check(
         fp32_top1=accuracy.top(right, targets, 1),
         fp32_top5=accuracy.top(right, targets, _TOP),
         agreement=Share(int((served.argmax(axis=1) == right.argmax(axis=1)).sum()), len(targets)),
-        notes=tuple(filter(None, (found.note, thinned if len(chosen) == MOST else "", undecodable))),
+        notes=tuple(filter(None, (found.note, thinned if len(chosen) < len(there) else "", undecodable))),
         mistakes=_mistakes(model, judged, right, targets, fp32),
     )
 
@@ -186,9 +187,12 @@ def _mistakes(
     fp32: Callable[[Transform], Engine],
 ) -> tuple[str, ...]:
     """What is probably wrong with the model, from fp32's logits `[N, classes]` of pictures that show `targets`."""
-    better_order = order.find(logits.argmax(axis=1), targets, model.labels)
+    answers = logits.argmax(axis=1)
+    better_order = order.find(answers, targets, model.labels)
+    is_right = dict(zip((one.path for one in pictures), answers == targets, strict=True))
     sample = labelled.evenly(pictures, transforms.SAMPLE)
-    better_transform = transforms.find(model, sample, fp32, _progress)
+    as_it_is = np.array([is_right[one.path] for one in sample], np.bool_)
+    better_transform = transforms.find(model, sample, as_it_is, fp32, _progress)
     # Exchanged colours look like exchanged labels to a network that sees little else.
     if better_transform and not (better_order and better_order.after.value > better_transform.after.value):
         return (better_transform.describe(),)

@@ -90,6 +90,7 @@ class BetterTransform:
 def find(
     model: Model,
     pictures: Sequence[LabelledPicture],
+    right: npt.NDArray[np.bool_],
     fp32: Callable[[Transform], Engine],
     progress: Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]],
 ) -> BetterTransform | None:
@@ -98,21 +99,20 @@ def find(
     Args:
         model: The model, whose transform is held against the others.
         pictures: The sample.
+        right: Whether the network answers each of them rightly by its own transform.
         fp32: The network behind a transform.
         progress: Shows how far it is.
 
     Returns:
         The best of them, or None if none is better by more than chance.
     """
-    own = Variant("its own", "", model.transform)
-    right = _right([own], pictures, fp32, pictures, model.max_pixels)[0]
     others = list(variants(model.transform))
     chance = _CHANCE / len(others)
     # If every wrong answer became right and that were still chance, nothing can be found.
     if not is_better(right, np.ones_like(right), chance):
         return None
     shown = progress(pictures, f"trying {len(others)} other transforms")
-    tried = _right(others, pictures, fp32, shown, model.max_pixels)
+    tried = _right(others, shown, len(pictures), fp32, model.max_pixels)
     best = int(tried.sum(axis=1).argmax())
     if not is_better(right, tried[best], chance):
         return None
@@ -151,15 +151,15 @@ def variants(own: Transform) -> Iterator[Variant]:
 
 def _right(
     tried: Sequence[Variant],
-    pictures: Sequence[LabelledPicture],
+    pictures: Iterable[LabelledPicture],
+    count: int,
     fp32: Callable[[Transform], Engine],
-    shown: Iterable[LabelledPicture],
     max_pixels: int,
 ) -> npt.NDArray[np.bool_]:
     """Whether each transform's answer to each picture is right, `[transforms, pictures]`."""
     engines = [fp32(variant.transform) for variant in tried]
-    found = np.zeros((len(tried), len(pictures)), np.bool_)
-    for at, picture in enumerate(shown):
+    found = np.zeros((len(tried), count), np.bool_)
+    for at, picture in enumerate(pictures):
         image = decode.decode(picture.path.read_bytes(), max_pixels)
         for row, (variant, engine) in enumerate(zip(tried, engines, strict=True)):
             logits = engine.logits(stack([variant.pixels(image)]))[0]
