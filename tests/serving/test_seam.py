@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 import zipfile
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from tests.conftest import REPOSITORY
 from tests.support.pictures import corpus
 
 from benchmarks import process
+from visionserve.runtime.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +47,12 @@ def litserve(unpacked: Path, port: int) -> list[str]:
     return ["benchmarks.contenders.litserve_engine", json.dumps(job)]
 
 
+def on_cores(count: int) -> list[str]:
+    """What to write before a command so that it finds that many cores."""
+    chosen = sorted(os.sched_getaffinity(0))[:count]
+    return ["taskset", "--cpu-list", ",".join(map(str, chosen))]
+
+
 @pytest.fixture(params=[("fastapi", asgi, as_body), ("litserve", litserve, as_json)], ids=["asgi", "litserve"])
 def ask(
     request: pytest.FixtureRequest, server: TorchServe, tmp_path: Path
@@ -56,7 +64,8 @@ def ask(
         mar.extractall(tmp_path / "unpacked")
     port = process.free_port()
     module, *rest = arguments(tmp_path / "unpacked", port)
-    command = [sys.executable, "-m", module, *rest]
+    # As many cores as each worker of `quick` has: with other numbers of threads sums come in another order.
+    command = [*on_cores(cores.threads(workers=2)), sys.executable, "-m", module, *rest]
     child = process.Child(command, tmp_path / "output.log", REPOSITORY, {})
     url = f"http://127.0.0.1:{port}/predict"
     try:
