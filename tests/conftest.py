@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tests.support.proving import in_this_process
 
 from visionserve.archiver import builder
 from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.archiver.models.spec import HandlerSpec, InputChanges
+from visionserve.archiver.proving import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from visionserve.archiver.builder import Built
 
+PROVE = bare.prove
 REPOSITORY = Path(__file__).parents[1]
 # The engine that is everywhere and answers as torch does; tests of the others name theirs.
 EXACT = {"engine": "eager", "precision": "fp32"}
@@ -39,6 +42,20 @@ def pytest_report_header() -> str:
         f"torch {torch.__version__}, torchvision {torchvision.__version__}, "
         f"{'GPU' if torch.cuda.is_available() else 'no GPU'}, {platform.processor() or platform.machine()}"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _proven_here() -> Iterator[None]:
+    """Builds are proven in this process; those by a command, and those of `proven_bare`, as users' are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bare, "prove", in_this_process)
+        yield
+
+
+@pytest.fixture
+def proven_bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of this test are proven in a bare process, as users' are."""
+    monkeypatch.setattr(bare, "prove", PROVE)
 
 
 @pytest.fixture(scope="session")

@@ -1,43 +1,38 @@
 """A model's YAML and weights to a proven archive, in stages.
 
 weights found, read and fitted -> the model as it will be served -> the reference network's golden answers
--> what the engines need -> the members -> loaded as a worker loads it -> the archive
+-> what the engines need -> checked on the user's pictures -> the members, packed -> opened as a worker opens it
+-> the archive
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from visionserve.archiver import artefacts, contents, mar
+from visionserve.archiver import artefacts, contents, mar, provenance
 from visionserve.archiver.checking import check
 from visionserve.archiver.models import labels
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.networks import architectures, sources
+from visionserve.archiver.proving import bare
+from visionserve.archiver.reference import Reference, every_core
 from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.project import Project
-from visionserve.runtime import network
 from visionserve.runtime.archive import LABELS_FILE
 from visionserve.runtime.engines import Source, selection
-from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.machine import cores
-from visionserve.runtime.machine import device as devices
 from visionserve.runtime.model import Model
 from visionserve.runtime.proof import agreement, drawing
 from visionserve.runtime.proof.golden import Golden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-    from torch import nn
+    import torch
 
     from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.calibration import Report
@@ -47,7 +42,6 @@ if TYPE_CHECKING:
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
     from visionserve.runtime.engines import Engine
-    from visionserve.runtime.engines.selection import Choice
     from visionserve.runtime.model import Transform
     from visionserve.runtime.proof.golden import Answer
 
@@ -100,17 +94,6 @@ class _Served:
     carried: Found
 
 
-@dataclass(frozen=True)
-class _Reference:
-    """The network in fp32, and what it says of the golden pictures."""
-
-    network: nn.Module
-    engine: Engine
-    device: torch.device
-    pixels: list[npt.NDArray[np.uint8]]
-    answers: list[Answer]
-
-
 def build(
     root: Path,
     spec: ModelSpec,
@@ -134,39 +117,40 @@ def build(
         VisionserveError: The weights are missing, damaged or not this architecture's, or the labels do not
             match; nothing is written.
     """
-    with sources.importable(root), _every_core(), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
+    with sources.importable(root), every_core(), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
         weights = _weights(root, spec, weights_path, trust_pickle=trust_pickle)
         served = _served(spec, weights, Path(scratch))
-        reference = _reference(served.model, weights)
-        made = artefacts.make(root, spec.handler, served.model, weights.fitted.state_dict, reference.engine)
-        answers = reference.answers
+        known = Reference.of(served.model, weights.fitted)
+        made = artefacts.make(root, spec.handler, served.model, weights.fitted.state_dict, known.engine)
+        answers = known.answers
         if made.int8:
-            answers = agreement.record(made.int8.engine, served.model, reference.pixels)
+            answers = agreement.record(made.int8.engine, served.model, known.pixels)
         files = contents.files(Project(root), spec.handler.architecture)
-        known = Golden(drawing.pictures(), answers, reference.pixels)
-        choice = _engine_here(Path(scratch) / "unpacked", served, made.members, known, reference.device)
-        checked = _check(root, spec, served.model, choice.engine, reference, made)
-        facts = contents.provenance(
-            weights.found, weights.checkpoint, reference.device, made, checked, built_from or {}
+        golden = Golden(drawing.pictures(), answers, known.pixels)
+        checked = _check(root, spec, served, known, made, golden, Path(scratch))
+        facts = provenance.facts(
+            root, weights.found, weights.checkpoint, known.device, made, checked, built_from or {}
         )
         members = {
             **{name: path.read_bytes() for name, path in files.items()},
             **made.members,
             **contents.documents(served.config, weights.labels, answers, facts),
-            **contents.golden_pictures(reference.pixels),
+            **contents.golden_pictures(known.pixels),
         }
-        written = mar.write(Project(root).archive(spec.name), spec.name, served.carried, members)
+        target = Project(root).archive(spec.name)
+        with mar.packed(target, spec.name, served.carried, members) as unproven:
+            engine = bare.prove(unproven, root, known.device)
     label_file = [Project(root).find(spec.handler.labels)] if spec.handler.labels else []
-    notes = (weights.found.note, weights.fitted.note, *made.notes, _int8_disagreement(reference.answers, answers))
+    notes = (weights.found.note, weights.fitted.note, *made.notes, _int8_disagreement(known.answers, answers))
     notes += (*checked.notes, *checked.mistakes) if checked else ()
     best = answers[0].best()[0]
     return Built(
-        archive=written,
+        archive=mar.written(target),
         inputs=(source, weights.found.path, *label_file, *files.values(), *made.inputs),
         weights=f"{weights.found.path}: {weights.checkpoint.describe()}",
         notes=tuple(note for note in notes if note),
-        device=str(reference.device),
-        engine=choice.why,
+        device=str(known.device),
+        engine=engine,
         int8=made.int8.report if made.int8 else None,
         checked=checked,
         golden=(answers[0].picture, weights.labels[best], float(answers[0].probabilities[best])),
@@ -209,19 +193,27 @@ def _clean(weights: _Weights, target: Path) -> Found:
     return dataclasses.replace(weights.found, path=path, sha256=digests.sha256_of(path))
 
 
-def _reference(model: Model, weights: _Weights) -> _Reference:
-    device = devices.best()
-    fitted = weights.fitted
-    loaded = network.load(model.architecture, model.options, fitted.state_dict, fitted.classes, device)
-    engine = EagerEngine(loaded, model.transform, device)
-    pixels = agreement.pixels(model.transform)
-    return _Reference(loaded, engine, device, pixels, agreement.record(engine, model, pixels))
+def _check(
+    root: Path, spec: ModelSpec, served: _Served, known: Reference, made: Artefacts, golden: Golden, scratch: Path
+) -> Checked | None:
+    """How often the model is right about the pictures that its spec names, if it names any.
+
+    Raises:
+        VisionserveError: They cannot be read, it is right too seldom, or no engine can run it here.
+    """
+    if spec.handler.check is None:
+        return None
+    calibrating = made.int8.calibrating if made.int8 else frozenset()
+    engine = _engine_here(scratch / "unpacked", served, made.members, golden, known.device)
+    checked = check.check(root / spec.handler.check, served.model, engine, known.behind, calibrating)
+    check.require(checked, spec.handler.min_accuracy)
+    return checked
 
 
 def _engine_here(
-    folder: Path, served: _Served, members: Mapping[str, bytes], known: Golden, device: torch.device
-) -> Choice:
-    """What a worker on this machine runs the model with, and why, found by loading it as a worker does.
+    folder: Path, served: _Served, members: Mapping[str, bytes], golden: Golden, device: torch.device
+) -> Engine:
+    """What a worker on this machine runs the model with, found by loading it as a worker does.
 
     Raises:
         EngineError: What the spec pins is lacking here.
@@ -231,38 +223,7 @@ def _engine_here(
     for name, data in members.items():
         (folder / name).write_bytes(data)
     (folder / served.carried.path.name).symlink_to(served.carried.path.resolve())
-    return selection.choose(Source(folder, served.model, device, cores.available()), known)
-
-
-def _check(
-    root: Path, spec: ModelSpec, model: Model, engine: Engine, reference: _Reference, made: Artefacts
-) -> Checked | None:
-    """How often the model is right about the pictures that its spec names, if it names any.
-
-    Raises:
-        VisionserveError: They cannot be read, or it is right too seldom.
-    """
-    if spec.handler.check is None:
-        return None
-    calibrating = made.int8.calibrating if made.int8 else frozenset()
-
-    def fp32(transform: Transform) -> Engine:
-        return EagerEngine(reference.network, transform, reference.device)
-
-    checked = check.check(root / spec.handler.check, model, engine, fp32, calibrating)
-    check.require(checked, spec.handler.min_accuracy)
-    return checked
-
-
-@contextmanager
-def _every_core() -> Iterator[None]:
-    """Compute with every core, whatever this process loaded before: the last digits of an answer depend on it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(cores.available())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return selection.choose(Source(folder, served.model, device, cores.available()), golden).engine
 
 
 def _int8_disagreement(expected: Sequence[Answer], answers: Sequence[Answer]) -> str:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PIL
-import torch
-import torchvision
 import yaml
 from PIL import Image
 
@@ -33,15 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from visionserve.archiver.artefacts import Artefacts
-    from visionserve.archiver.checking.check import Checked
-    from visionserve.archiver.weights.checkpoints import Checkpoint
-    from visionserve.archiver.weights.lookup import Found
     from visionserve.project import Project
     from visionserve.runtime.proof.golden import Answer
-
-# Where the provenance says from what an archive was built, by topic; see `fingerprint`.
-BUILT_FROM = "built_from"
 
 
 def files(project: Project, architecture: str) -> dict[str, Path]:
@@ -96,45 +85,6 @@ def golden_pictures(pixels: Sequence[npt.NDArray[np.uint8]]) -> dict[str, bytes]
         members[picture_file(picture.name)] = picture.data
         members[pixels_file(picture.name)] = drawing.encode(Image.fromarray(made), "PNG")
     return members
-
-
-def provenance(
-    found: Found,
-    checkpoint: Checkpoint,
-    device: torch.device,
-    made: Artefacts,
-    checked: Checked | None,
-    built_from: Mapping[str, str],
-) -> dict[str, object]:
-    """Where the weights came from, and what built the archive.
-
-    Args:
-        found: The weights file.
-        checkpoint: What it holds.
-        device: Where the golden answers were computed.
-        made: What was made for the engines.
-        checked: How often it is right about the user's pictures, if there were any.
-        built_from: The digest of everything that decides what is built, by topic; may be empty.
-    """
-    return {
-        **({BUILT_FROM: dict(built_from)} if built_from else {}),
-        **({"int8": dataclasses.asdict(made.int8.report)} if made.int8 else {}),
-        **({"check": checked.to_json()} if checked else {}),
-        "weights": {
-            "origin": found.origin,
-            "file": found.path.name,
-            "sha256": found.sha256,
-            "format": checkpoint.format,
-            "key": checkpoint.key,
-            "prefix": checkpoint.prefix,
-            "dtypes": checkpoint.dtypes,
-            "unpickled": checkpoint.trusted,
-        },
-        # TF32 rounds as bf16 does; the reference is without it.
-        "device": device.type,
-        "tf32": False,
-        "versions": {module.__name__: module.__version__ for module in (visionserve, torch, torchvision, PIL)},
-    }
 
 
 def _json(document: Sequence[object] | Mapping[str, object]) -> bytes:

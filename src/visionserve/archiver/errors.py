@@ -17,3 +17,7 @@ class CalibrationError(VisionserveError):
 
 class CheckError(VisionserveError):
     """The model is right about the user's own pictures too seldom, or they cannot be read."""
+
+
+class UnprovenError(VisionserveError):
+    """A finished archive cannot be opened where it and the installed libraries are all there is."""

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver import calibration, contents
+from visionserve.archiver import calibration, contents, provenance
 from visionserve.archiver.models import labels
 from visionserve.archiver.networks import sources
 from visionserve.archiver.weights import lookup
@@ -93,7 +93,7 @@ def _checked_on(project: Project, spec: ModelSpec) -> str:
 
 def recorded(archive: Path) -> Mapping[str, str] | None:
     """What an archive says it was built from; None if it says nothing or is no archive."""
-    found = _provenance(archive).get(contents.BUILT_FROM)
+    found = _provenance(archive).get(provenance.BUILT_FROM)
     return found if isinstance(found, dict) else None
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.proof import integrity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from visionserve.archiver.weights.lookup import Found
@@ -74,8 +75,9 @@ def digests_of(members: Mapping[str, bytes], weights_file: Found) -> dict[str, s
     }
 
 
-def write(path: Path, name: str, weights_file: Found, members: Mapping[str, bytes]) -> Written:
-    """Write an archive whole or not at all.
+@contextmanager
+def packed(path: Path, name: str, weights_file: Found, members: Mapping[str, bytes]) -> Iterator[Path]:
+    """Pack an archive that gets its name once it is proven: when the block ends without an error.
 
     Members are sorted, stored uncompressed (weights do not compress, and loading is faster), and carry fixed
     times and modes.
@@ -85,6 +87,9 @@ def write(path: Path, name: str, weights_file: Found, members: Mapping[str, byte
         name: The model's name.
         weights_file: The weights, copied untouched under their own file name.
         members: Every other member by name.
+
+    Yields:
+        The finished file, still under a name of its own.
 
     Raises:
         OSError: The folder cannot be written, or the disk is full.
@@ -103,11 +108,15 @@ def write(path: Path, name: str, weights_file: Found, members: Mapping[str, byte
                 else:
                     archive.writestr(_entry(member), contents[member])
         integrity.seal(Path(temporary))
+        yield Path(temporary)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except BaseException:
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
+
+
+def written(path: Path) -> Written:
+    """An archive that is on disk."""
     return Written(path, path.stat().st_size, sha256_of(path))
 
 

@@ -42,7 +42,10 @@ def found(folder: Path, data: bytes = WEIGHTS) -> Found:
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole archive without a network in it."""
     folder = tmp_path_factory.mktemp("packed")
-    return mar.write(folder / "net.mar", "net", found(folder), MEMBERS).path
+    path = folder / "net.mar"
+    with mar.packed(path, "net", found(folder), MEMBERS):
+        assert not path.exists()
+    return path
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -141,8 +144,9 @@ def test_a_manifest_that_is_none_is_one_line(document: object, tmp_path_factory:
 def test_weights_that_change_while_they_are_packed_are_an_error_and_leave_nothing(tmp_path: Path) -> None:
     weights = found(tmp_path)
     weights.path.write_bytes(WEIGHTS + b"more")
-    with pytest.raises(WeightsError, match=r"net\.pth: has changed while it was packed"):
-        mar.write(tmp_path / "net.mar", "net", weights, MEMBERS)
+    changed = pytest.raises(WeightsError, match=r"net\.pth: has changed while it was packed")
+    with changed, mar.packed(tmp_path / "net.mar", "net", weights, MEMBERS):
+        pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pth"]
 
 

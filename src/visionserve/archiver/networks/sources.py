@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -46,7 +48,7 @@ def files(root: Path, architecture: str) -> dict[str, Path]:
         path = _file_in(folder, module)
         if path is not None:
             found[str(path.relative_to(folder))] = path
-            queue += [name.rpartition(".")[0], *_used_by(module)]
+            queue += [name.rpartition(".")[0], *_used_by(module), *_imported_by(module, path)]
     return dict(sorted(found.items()))
 
 
@@ -64,3 +66,21 @@ def _used_by(module: types.ModuleType) -> Iterator[str]:
             yield value.__name__
         elif isinstance(defined_in := getattr(value, "__module__", None), str):
             yield defined_in
+
+
+def _imported_by(module: types.ModuleType, path: Path) -> Iterator[str]:
+    """What its import statements name: of a constant, only they tell where it is from."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            name = importlib.util.resolve_name(package, module.__package__) if node.level else package
+            yield from _with_parents(name)
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
