@@ -60,3 +60,10 @@ def test_what_is_cut_short_is_left_to_the_decoder(kind: str) -> None:
     data = encoded(picture(), kind)
     for end in range(min(len(data), 400)):
         gate.require_bounded(data[:end], corpus.MAX_PIXELS)
+
+
+def test_the_curves_of_a_tiff_of_16_bits_pass() -> None:
+    curves = {301: tuple(range(1 << 16)) * 3}
+    gate.require_bounded(encoded(picture(), "TIFF", tiffinfo=curves), corpus.MAX_PIXELS)
+    with pytest.raises(InvalidImage, match="tag 301 has 196609 values, where 196608 are allowed"):
+        gate.require_bounded(encoded(picture(), "TIFF", tiffinfo={301: (*curves[301], 0)}), corpus.MAX_PIXELS)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 1_024
 # Of one entry: tiles, strips and what else is a list. Pillow takes 3 us for a tile: 0.2 s for these.
 MAX_VALUES = 65_536
+# TIFF 6.0, section 20: a curve for each of three colours of 16 bits.
+_TRANSFER_FUNCTION, MAX_TRANSFER_VALUES = 301, 3 << 16
 # Tiles at the edges reach beyond the picture: four times its pixels leave room for tiles as large as the picture,
 # and what is below this costs a decoder no more than a tenth of a second.
 MAX_TILED_PIXELS = 1 << 24
@@ -120,8 +122,9 @@ def _entries(data: bytes | bytearray) -> Iterator[tuple[int, list[int]]]:
     size = struct.calcsize(layout.order + layout.entry)
     for entry in range(at, at + entries * size, size):
         tag, kind, count = layout.read(layout.entry, data, entry)[:3]
-        if count > MAX_VALUES and (tag in _LISTS or kind not in _OPAQUE):
-            raise InvalidImage(f"the TIFF's tag {tag} has {count} values, where {MAX_VALUES} are allowed")
+        most = MAX_TRANSFER_VALUES if tag == _TRANSFER_FUNCTION else MAX_VALUES
+        if count > most and (tag in _LISTS or kind not in _OPAQUE):
+            raise InvalidImage(f"the TIFF's tag {tag} has {count} values, where {most} are allowed")
         if tag in _READ and kind in _WHOLE:
             yield (
                 tag,
