@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ast
 import re
 
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.conftest import REPOSITORY
 from tests.support import documents
 
 from visionserve.archiver.models.spec import HandlerSpec
@@ -34,3 +36,18 @@ def test_the_limits_in_the_contract_are_the_codes() -> None:
     assert f"`handler.maxPixels` ({spec.max_pixels // 1_000_000} million)" in text
     assert f"`handler.maxImages` ({spec.max_images})" in text
     assert formats.TAKEN in text
+
+
+def test_each_promise_of_security_names_tests_that_are_there() -> None:
+    promised = (REPOSITORY / "SECURITY.md").read_text().partition("## What is promised")[2]
+    rows = re.findall(r"^\| (?!promise|-)(.+) \| (.+) \|$", promised, re.MULTILINE)
+    assert len(rows) >= 10
+    for promise, shown_by in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", shown_by)
+        assert named, promise
+        for file, test in named:
+            module = ast.parse((REPOSITORY / file).read_bytes())
+            assert test in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}, (
+                promise,
+                test,
+            )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 import requests
 from tests.serving.conftest import SECRETS
+from tests.support.pictures import bombs, corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from visionserve.server.launcher import TorchServe
 
 TIMEOUT = 30.0
+# A path of two parts or more that is no media type, a Python file, or a line of a traceback.
+TELLING = re.compile(r"(?<![\w:/])(/[\w.-]+){2,}|\.py\b|Traceback|line \d+|\b0x[0-9a-f]{6,}")
 
 
 def tree(server: TorchServe) -> list[psutil.Process]:
@@ -69,3 +73,27 @@ def test_workers_and_decoders_inherit_no_secrets(server: TorchServe) -> None:
         inherited = process.environ()
         assert inherited
         assert not SECRETS.keys() & inherited.keys()
+
+
+def test_errors_tell_nothing_of_the_server(quick_url: str) -> None:
+    pictures = [variant.data for variant in (*corpus.variants(), *bombs.variants())]
+    documents = [
+        b"[",
+        b"{}",
+        b'{"image_data": 1}',
+        b'{"image_data": "/etc/passwd"}',
+        b'{"inputs": [{"name": "/a/b"}]}',
+    ]
+    options = [{"X-Top-K": "many"}, {"X-Response": "all"}, {"X-Request-Deadline-Ms": "-"}]
+    asked = [
+        *((data, {"Content-Type": "image/jpeg"}) for data in pictures),
+        *((data, {"Content-Type": "application/json"}) for data in documents),
+        *((pictures[0], option) for option in options),
+    ]
+    refused = 0
+    for body, headers in asked:
+        answer = requests.post(quick_url, data=body, headers=headers, timeout=TIMEOUT)
+        if answer.status_code != requests.codes.ok:
+            refused += 1
+            assert TELLING.search(answer.text) is None, answer.text
+    assert refused > 50
