@@ -23,6 +23,10 @@ DEPLOYED := $(patsubst models/%.yaml,%,$(wildcard models/*.yaml))
 CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 	$(wildcard src/visionserve/runtime/*.py src/visionserve/runtime/*/*.py)
 
+# Tests that start servers and send load run alone; all others two at a time, whose threads wait without spinning.
+ALONE := tests/cli tests/load tests/serving
+BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
@@ -60,8 +64,8 @@ loadtest-ui: $(INSTALLED) ## the same from Locust's own page
 sweep: $(INSTALLED) ## measure over settings         [MODEL=] [SET="batchSize=1,8 minWorkers=1,2"] [USERS=1,4,8]
 	@$(BIN)/visionserve load sweep $(MODEL) $(foreach axis,$(SET),--set $(axis)) --users $(USERS) --duration $(or $(DURATION),20s)
 
-crosscheck: $(VENV)/.test ## compare our load figures with wrk's, on an otherwise idle machine
-	$(BIN)/python -m pytest -m manual -s tests/serving/test_served_load.py
+crosscheck: $(VENV)/.test ## compare our load figures with wrk's, and search, on an otherwise idle machine
+	$(BIN)/python -m pytest -m manual -s tests/serving/test_served_load.py tests/cli/test_load_commands.py
 
 soak: $(INSTALLED) ## watch for growth             [MODEL=] [DURATION=1h]
 	@$(BIN)/visionserve load soak $(MODEL) --duration $(or $(DURATION),1h)
@@ -70,10 +74,12 @@ demo: $(VENV)/.demo ## see it work: two networks, archives, server, answers
 	@$(BIN)/visionserve demo
 
 test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser included: minutes
-	$(BIN)/python -m pytest
+	$(BESIDE)
+	$(BIN)/python -m pytest $(ALONE)
 
 test-all: $(VENV)/.browser $(VENV)/.benchmark ## the same and the long tests: a quarter of an hour
-	$(BIN)/python -m pytest -m "not manual"
+	$(BESIDE) -m "not manual"
+	$(BIN)/python -m pytest $(ALONE) -m "not manual"
 
 test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -m "not manual" tests/runtime/engines \

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from filelock import FileLock
 from tests.support.proving import in_this_process
 
 from visionserve.archiver import builder
@@ -61,10 +62,10 @@ def proven_bare(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def resnet50_weights() -> Path:
     """The demo's ResNet-50 in the repository's weights folder, for the slow tier; made once, it stays."""
-    target = REPOSITORY / "weights" / "demo-resnet50.pth"
-    if not target.exists():
-        colours.make(catalog.read(catalog.find(REPOSITORY, "demo-resnet50")).handler, target)
-    return target
+    return _made(
+        REPOSITORY / "weights" / "demo-resnet50.pth",
+        catalog.read(catalog.find(REPOSITORY, "demo-resnet50")).handler,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +84,14 @@ def _coloured(architecture: str, side: int, config: pytest.Config) -> Path:
     """A network that knows the seven colours in pictures of that side; made once per version of what makes it."""
     made_by = hashlib.sha256(Path(colours.__file__).read_bytes() + torch.__version__.encode()).hexdigest()
     target = config.cache.mkdir("visionserve") / f"demo-{architecture}-{side}-{made_by[:16]}.pth"
-    if not target.exists():
-        colours.make(HandlerSpec(architecture=architecture, input=InputChanges(resize=side, crop=side)), target)
+    return _made(target, HandlerSpec(architecture=architecture, input=InputChanges(resize=side, crop=side)))
+
+
+def _made(target: Path, handler: HandlerSpec) -> Path:
+    """A network that knows the colours, made by one of the processes that run tests and used by all."""
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            colours.make(handler, target)
     return target
 
 

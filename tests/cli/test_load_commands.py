@@ -83,6 +83,7 @@ def reported(root: Path, kind: str) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.manual  # a minute, and a machine that nothing else uses; tests/load searches with less
 def test_search_finds_a_rate_that_holds_and_reports_it(root: Path, paced: str) -> None:
     # A schedule whose thirds are alike, so that a short run is believed; and no halving, so that a rate which does
     # not hold for long is followed by one far below it.
@@ -91,11 +92,6 @@ def test_search_finds_a_rate_that_holds_and_reports_it(root: Path, paced: str) -
     done = load(root, "search", "p99<300ms", paced, *traffic, *options)
     assert "Traceback" not in done.stderr, done.stderr
     found = json.loads((root / "search" / "search.json").read_text())
-    if done.returncode == 2:  # cores that others use too: no run could be believed, and each says why
-        assert "no rate down to" in done.stderr, done.stdout + done.stderr
-        confirming = [probe for probe in found["probes"] if probe["confirming"]]
-        assert confirming and not any(probe["valid"] for probe in confirming), done.stdout
-        return
     assert done.returncode == 0, done.stdout + done.stderr
     assert 0 < found["rate"] < 1 / 0.02
     assert any(probe["confirming"] and probe["holds"] for probe in found["probes"])

@@ -69,7 +69,7 @@ def test_it_costs_itself_and_a_second(name: str, worker: Worker) -> None:
 
     decoders = computed(template)
     together = worker.answer([*good[:3], bomb, *good[3:]])
-    assert together.pop(3).status == alone.status
+    assert together.pop(3).status in allowed  # one that takes nearly a second may take more beside others
     assert [response.body for response in together] == before
     assert computed(template) - decoders < limits.CPU_SECONDS + 0.5
 
