@@ -8,7 +8,7 @@ from urllib.parse import quote
 import requests
 
 from visionserve.runtime.errors import VisionserveError
-from visionserve.runtime.wire.options import RESPONSE
+from visionserve.runtime.wire.options import RESPONSE, TOP_K
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,6 +18,7 @@ _NO_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
+_PICTURE = {"Content-Type": "application/octet-stream"}
 _TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
 
 
@@ -31,12 +32,14 @@ class Refused(VisionserveError):
     Attributes:
         status: The HTTP status.
         type: The error's machine-readable cause.
+        message: What it says.
     """
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(f"{status} {kind}: {message}")
         self.status = status
         self.type = kind
+        self.message = message
 
 
 class Client:
@@ -68,13 +71,44 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error, or with something else than labels.
         """
-        url = f"{self.inference}/predictions/{quote(model, safe='')}"
         answer: dict[str, float] = self._call(
-            "POST", url, data=picture, headers={"Content-Type": "application/octet-stream", RESPONSE: "labels"}
+            "POST", self._prediction(model), data=picture, headers={**_PICTURE, RESPONSE: "labels"}
         )
         if not (isinstance(answer, dict) and all(isinstance(value, float) for value in answer.values())):
             raise Refused(200, "NoPrediction", "the answer is no prediction; is it a picture, and our server?")
         return answer
+
+    def detail(self, model: str, picture: bytes, top_k: int) -> dict[str, Any]:
+        """All that is known of one picture's answer: `classes`, the most probable first, and `stages` in ms.
+
+        Args:
+            model: The model's name.
+            picture: The encoded picture.
+            top_k: How many classes; all of them where there are fewer.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error, or with something else than that.
+        """
+        answer: dict[str, Any] = self._call(
+            "POST",
+            self._prediction(model),
+            data=picture,
+            headers={**_PICTURE, RESPONSE: "detailed", TOP_K: str(top_k)},
+        )
+        if not (isinstance(answer, dict) and isinstance(answer.get("classes"), list)):
+            raise Refused(200, "NoPrediction", "the answer has no classes; is it a picture, and our server?")
+        return answer
+
+    def is_there(self) -> bool:
+        """Whether anything answers at the inference address, be it well or not."""
+        try:
+            self._call("GET", f"{self.inference}/ping")
+        except Unreachable:
+            return False
+        except Refused:
+            pass
+        return True
 
     def models(self) -> list[str]:
         """The names of the registered models, ready or not.
@@ -113,6 +147,17 @@ class Client:
         described: dict[str, Any] = self._call("GET", f"{self.management}/models/{quote(model, safe='')}")[0]
         return described
 
+    def description(self, model: str) -> dict[str, Any]:
+        """What a model says of itself: its weights, engine, precision, classes and versions; empty if nothing.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: The server answered with an error.
+        """
+        url = f"{self.management}/models/{quote(model, safe='')}?customized=true"
+        described: dict[str, Any] = self._call("GET", url)[0]
+        return described.get("customizedMetadata") or {}
+
     def workers_ready(self, model: str) -> tuple[int, int]:
         """How many of a model's workers are ready, and how many there should be.
 
@@ -132,6 +177,9 @@ class Client:
             Refused: The server answered with an error.
         """
         return sorted(int(worker["pid"]) for worker in self.describe(model)["workers"])
+
+    def _prediction(self, model: str) -> str:
+        return f"{self.inference}/predictions/{quote(model, safe='')}"
 
     def _call(self, method: str, url: str, **options: Any) -> Any:
         try:

@@ -40,6 +40,10 @@ class Share:
         found = stats.binomtest(self.count, self.total).proportion_ci(CONFIDENCE, method="wilson")
         return float(found.low), float(found.high)
 
+    def to_json(self) -> dict[str, object]:
+        """As counts, with the interval."""
+        return {"count": self.count, "of": self.total, "interval": [round(end, 6) for end in self.interval]}
+
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.value:.1%} [{low:.1%}, {high:.1%}]"
@@ -57,6 +61,20 @@ def rank(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp]) -> npt
     """
     right = scores[np.arange(len(targets)), targets][:, None]
     return np.asarray((scores > right).sum(axis=1) + ((scores == right).sum(axis=1) - 1) // 2, np.intp)
+
+
+def answered(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """The class that is put first for each picture, which is the right one just where its `rank` is 0.
+
+    Args:
+        scores: Logits or probabilities, `[N, classes]`.
+        targets: The right classes, `[N]`.
+    """
+    first = scores.argmax(axis=1)
+    last = scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1)
+    # Of classes with the same score the first is the highest, which may be the right one though its rank is not 0.
+    wrong = np.where(first == targets, last, first)
+    return np.asarray(np.where(rank(scores, targets) == 0, targets, wrong), np.intp)
 
 
 def top(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp], k: int) -> Share:

@@ -30,9 +30,9 @@ def match(names: Sequence[str], labels: Sequence[str], source: Path) -> tuple[Ma
         LabelledPicturesError: Some of them are none of the model's; the message lists them.
     """
     distinct = sorted(set(names))
-    by_label = _by_label(distinct, labels)
-    if len(by_label) == len(distinct):
-        return by_label, ""
+    known = by_label(distinct, labels)
+    if len(known) == len(distinct):
+        return known, ""
     if all(name.isdecimal() and name.isascii() and int(name) < len(labels) for name in distinct):
         return {name: int(name) for name in distinct}, "the classes of the pictures are taken for class indices"
     if list(labels) == [str(index) for index in range(len(labels))] and len(distinct) == len(labels):
@@ -42,10 +42,10 @@ def match(names: Sequence[str], labels: Sequence[str], source: Path) -> tuple[Ma
             {name: index for index, name in enumerate(distinct)},
             f"the model has no names for its classes, so those of the pictures are taken in sorted order: {order}",
         )
-    raise LabelledPicturesError(_no_labels(distinct, by_label, labels, source))
+    raise LabelledPicturesError(_no_labels(distinct, known, labels, source))
 
 
-def _by_label(names: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
+def by_label(names: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
     """The names that are labels, be it with other capitals or other separators."""
     exact = {label: index for index, label in enumerate(labels)}
     folded: dict[str, list[int]] = {}

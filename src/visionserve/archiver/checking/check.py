@@ -78,14 +78,11 @@ class Checked:
     def to_json(self) -> dict[str, object]:
         """What an archive's provenance keeps; shares as counts, with their 95 % intervals."""
         shares = {
-            name: {"count": share.count, "of": share.total, "interval": [round(end, 6) for end in share.interval]}
-            for name, share in (
-                ("top1", self.top1),
-                ("top5", self.top5),
-                ("fp32Top1", self.fp32_top1),
-                ("fp32Top5", self.fp32_top5),
-                ("agreement", self.agreement),
-            )
+            "top1": self.top1.to_json(),
+            "top5": self.top5.to_json(),
+            "fp32Top1": self.fp32_top1.to_json(),
+            "fp32Top5": self.fp32_top5.to_json(),
+            "agreement": self.agreement.to_json(),
         }
         return {"classes": self.classes, "engine": self.engine, **shares, "mistakes": list(self.mistakes)}
 

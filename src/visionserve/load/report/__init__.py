@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from visionserve.load import runs
 from visionserve.load.errors import LoadError
 from visionserve.load.judging import soak
 from visionserve.load.report import facts, figures, timelines
 from visionserve.load.series import capacity, sweep
+from visionserve.report import pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from visionserve.load.runs import Run
-
-
-_UNKNOWN = "\N{EN DASH}"
 
 
 def write(results: Sequence[Path], folder: Path, bound: float | None = None) -> Path:
@@ -37,19 +31,15 @@ def write(results: Sequence[Path], folder: Path, bound: float | None = None) -> 
         LoadError: A folder holds no results, or damaged ones.
     """
     document, charts = _collect(results, bound)
-    environment = Environment(
-        loader=PackageLoader("visionserve.load.report", "."),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "percent": _percent}
+    environment = pages.templates(__name__)
     folder.mkdir(parents=True, exist_ok=True)
+    started = document["header"] and document["header"]["started"]
     for name in ("report.html", "report.md"):
-        text = environment.get_template(f"{name}.j2").render(**document, charts=charts)
+        text = environment.get_template(f"{name}.j2").render(
+            **document, charts=charts, kind="Load test", started=started
+        )
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(_finite(document), indent=1, allow_nan=False), encoding="utf-8")
+    pages.write_json(document, folder / "report.json")
     return folder / "report.html"
 
 
@@ -107,26 +97,3 @@ def _sentence(document: dict[str, Any]) -> str:
         if part is not None:
             return str(part["sentence"])
     return "There are no results."
-
-
-def _number(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return _UNKNOWN
-    if math.isinf(value):
-        return "∞"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _percent(share: float) -> str:
-    return _UNKNOWN if math.isnan(share) else f"{100 * share:.3g} %"
-
-
-def _finite(value: Any) -> Any:
-    """The same document as JSON can hold it: numbers that are not finite become null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from visionserve.load.judging import judgement, statistics
-from visionserve.load.report.charts import Chart, number
-from visionserve.load.report.widths import HEIGHT, LOW, WIDE, both
+from visionserve.report.charts import Chart, number
+from visionserve.report.widths import HEIGHT, LOW, WIDE, both
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

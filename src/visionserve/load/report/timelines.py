@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from visionserve.load.judging import judgement, statistics
 from visionserve.load.outcomes import RIGHT, Outcome
-from visionserve.load.report.charts import Chart
-from visionserve.load.report.widths import LOW, both
+from visionserve.report.charts import Chart
+from visionserve.report.widths import LOW, both
 
 if TYPE_CHECKING:
     from visionserve.load.judging.soak import Drift

@@ -9,7 +9,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from visionserve.load.report.charts import Chart
+    from visionserve.report.charts import Chart
 
 WIDE, NARROW = 760, 340
 HEIGHT, LOW = 290, 190
