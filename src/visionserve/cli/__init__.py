@@ -12,6 +12,7 @@ from visionserve.cli import (
     archive,
     convert,
     demo,
+    evaluate,
     init,
     inspect,
     load,
@@ -34,7 +35,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (serve, init, predict, status, stop, weights, inspect, summary, convert, archive, load, demo):
+for module in (
+    serve,
+    init,
+    predict,
+    evaluate,
+    status,
+    stop,
+    weights,
+    inspect,
+    summary,
+    convert,
+    archive,
+    load,
+    demo,
+):
     module.add_commands(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -76,3 +77,15 @@ class Answers:
     def right(self) -> npt.NDArray[np.bool_]:
         """Whether it is the right one, `[N]`."""
         return np.asarray(self.top == self.targets)
+
+    def refusals(self) -> Counter[tuple[int, str]]:
+        """How many pictures were refused with which status and type."""
+        return Counter((one.status, one.type) for one in self.refused)
+
+    def slowest(self, most: int) -> list[LabelledPicture]:
+        """The pictures that took longest to be answered or refused."""
+        timed = [
+            *zip(self.milliseconds, self.pictures, strict=True),
+            *((one.milliseconds, one.picture) for one in self.refused),
+        ]
+        return [picture for _, picture in sorted(timed, key=lambda pair: -pair[0])[:most]]

@@ -41,8 +41,8 @@ def number(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of one, in percent."""
-    return _UNKNOWN if math.isnan(share) else f"{100 * share:.3g} %"
+    """A share of one, in percent; it stays on one line."""
+    return _UNKNOWN if math.isnan(share) else f"{100 * share:.3g}\N{NO-BREAK SPACE}%"
 
 
 def write_json(document: Mapping[str, Any], path: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 from visionserve.cli.load import report, run, search, soak, sweep
 from visionserve.load.errors import LoadError
 
-_PACKAGES = ("jinja2", "locust", "pyarrow", "scipy")
+_PACKAGES = ("locust", "pyarrow", "scipy")
 
 
 def _require_installed() -> None:

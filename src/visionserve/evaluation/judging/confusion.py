@@ -96,7 +96,7 @@ class Confusion:
         return sorted(wrong, key=lambda cell: (-self.cells[cell], self.shown[cell[0]], cell))
 
     def of_classes(self) -> list[OfClass]:
-        """Each class that pictures show, those first that are surest to be bad: by the upper end of the interval."""
+        """Each class that pictures show, the surest to be bad first: by the upper end of its interval."""
         taken_for: dict[int, int] = {}
         for target, answer in self.mistakes:
             taken_for.setdefault(target, answer)

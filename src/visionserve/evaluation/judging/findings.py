@@ -53,10 +53,10 @@ class Findings:
         low, high = self.top1.interval
         shown = len(self.confusion.shown)
         known = len(self.answers.labels)
-        of = f"{known} classes" if shown == known else f"{shown} of its {known} classes"
+        of = f"{known:,} classes" if shown == known else f"{shown:,} of its {known:,} classes"
         return (
-            f"{self.answers.model} is right about {self.top1.value:.1%} of {self.top1.total} pictures of {of}, with"
-            f" 95 % confidence about {low:.1%} to {high:.1%} of such pictures."
+            f"{self.answers.model} is right about {100 * self.top1.value:.1f} % of {self.top1.total:,} pictures of"
+            f" {of} ({100 * low:.1f} to {100 * high:.1f} % with 95 % confidence)."
         )
 
 

@@ -69,7 +69,9 @@ class Reliability:
         gap = self.confidence - self.accuracy
         if abs(gap) < self.ece / 2:
             return "surer than it may be about some answers, and too unsure about others"
-        return f"{'surer than it may be' if gap > 0 else 'right more often than it says'}, by {abs(gap):.1%}"
+        return (
+            f"{'surer than it may be' if gap > 0 else 'right more often than it says'}, by {100 * abs(gap):.1f} %"
+        )
 
 
 def judge(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Reliability:
