@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from filelock import FileLock
+from tests.support import browser as browsers
 from tests.support.proving import in_this_process
 
 from visionserve.archiver import builder
@@ -19,6 +20,8 @@ from visionserve.archiver.proving import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from playwright.sync_api import Browser
 
     from visionserve.archiver.builder import Built
 
@@ -129,6 +132,20 @@ def large_archives(project: Path, large_weights: dict[str, Path]) -> dict[str, B
         if not file.exists():
             file.symlink_to(made)
     return _built(project, LARGE_MODELS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """What shows reports."""
+    from playwright.sync_api import sync_playwright
+
+    program = browsers.find()
+    if program is None:
+        pytest.skip(browsers.HOW)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=browsers.ARGUMENTS)
+        yield launched
+        launched.close()
 
 
 def _built(project: Path, names: Iterable[str]) -> dict[str, Built]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 from tests.load import queueing
 from tests.load.recordings import recorded, run_folder
 from tests.support import browser as browsers
@@ -21,8 +20,9 @@ from visionserve.load.series import capacity, sweep
 from visionserve.load.series.search import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     from visionserve.load.samples import Samples
 
@@ -80,17 +80,6 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     written = {kind: report.write([root / kind], root / kind, 100) for kind in KINDS if kind != "comparison"}
     written["comparison"] = report.write([root / "before", root / "after"], root / "comparison", 100)
     return written
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = browsers.find()
-    if program is None:
-        pytest.skip(browsers.HOW)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=browsers.ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -154,25 +143,8 @@ def test_a_search_shows_every_rate_and_plans_machines(reports: dict[str, Path]) 
 def test_a_browser_shows_it_whole_quietly_and_offline(
     kind: str, width: int, scheme: Any, reports: dict[str, Path], browser: Browser
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(reports[kind].as_uri())
-    assert asked == [reports[kind].as_uri()]
-    assert said == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(OUTSIDE) == []
-    shown = [chart for chart in page.query_selector_all("svg") if chart.is_visible()]
-    assert len(shown) >= {"sweep": 1}.get(kind, 2)
-    light, dark = page.evaluate(
-        "[document.body, document.querySelector('h1')].map(e => getComputedStyle(e))"
-        ".map((s, i) => i ? s.color : s.backgroundColor)"
-    )
-    assert (brightness(light) > brightness(dark)) == (scheme == "light")
-    page.close()
+    shown = browsers.look(browser, reports[kind], width, scheme)
+    assert shown >= {"sweep": 1}.get(kind, 2)
 
 
 def test_it_prints_on_paper_in_dark_ink(reports: dict[str, Path], browser: Browser, tmp_path: Path) -> None:
@@ -180,23 +152,7 @@ def test_it_prints_on_paper_in_dark_ink(reports: dict[str, Path], browser: Brows
     page.goto(reports["search"].as_uri())
     page.emulate_media(media="print")
     ink, paper = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
-    assert brightness(ink) < brightness(paper)
+    assert browsers.brightness(ink) < browsers.brightness(paper)
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
     page.close()
-
-
-# Visible texts that stick out of the window or, in a chart, out of the chart; tables scroll by themselves.
-OUTSIDE = """
-[...document.querySelectorAll('h1, h2, h3, p, dt, dd, svg text, th, td, li')].filter(e => {
-  const box = e.getBoundingClientRect(), chart = e.closest('svg');
-  if (!box.width) return false;
-  const frame = chart ? chart.getBoundingClientRect() : {left: 0, right: innerWidth, top: -1e9, bottom: 1e9};
-  return box.left < frame.left - 1 || box.right > frame.right + 1
-    || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
-}).map(e => e.textContent)
-"""
-
-
-def brightness(colour: str) -> int:
-    return sum(int(part) for part in re.findall(r"\d+", colour)[:3])

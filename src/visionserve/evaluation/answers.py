@@ -71,7 +71,7 @@ class Answers:
     @cached_property
     def confidence(self) -> npt.NDArray[np.float64]:
         """The probability of that class, `[N]`."""
-        return self.probabilities.max(axis=1).astype(np.float64)
+        return np.asarray(self.probabilities.max(axis=1), np.float64)
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
