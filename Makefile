@@ -8,6 +8,9 @@ INSTALLED := $(VENV)/.installed
 MODEL ?=
 TRUST_PICKLE ?=
 IMAGE ?=
+PICTURES ?=
+AGAINST ?=
+FAIL_BELOW ?=
 USERS ?= 8
 DURATION ?=
 SLO ?=
@@ -29,7 +32,7 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict loadtest loadtest-ui sweep soak crosscheck demo test \
+.PHONY: help install weights archive serve stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
 	test-all test-masked test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark clean
 
 help: ## list these verbs
@@ -54,6 +57,10 @@ status: $(INSTALLED) ## say what is served and ready
 predict: $(INSTALLED) ## classify pictures            IMAGE=file-or-folder [MODEL=]
 	@test -n "$(IMAGE)" || { echo "name a picture or a folder of them: make predict IMAGE=photo.jpg"; exit 1; }
 	@$(BIN)/visionserve predict $(if $(MODEL),--model "$(MODEL)") $(IMAGE)
+
+evaluate: $(INSTALLED) ## try it on labelled pictures   MODEL=name PICTURES=folder-or-csv [AGAINST=name] [FAIL_BELOW=0.9]
+	@test -n "$(MODEL)" -a -n "$(PICTURES)" || { echo "name a served model and labelled pictures: make evaluate MODEL=flowers PICTURES=pictures/"; exit 1; }
+	@$(BIN)/visionserve evaluate $(if $(AGAINST),--against "$(AGAINST)") $(if $(FAIL_BELOW),--fail-below $(FAIL_BELOW)) "$(MODEL)" "$(PICTURES)"
 
 loadtest: $(INSTALLED) ## measure with Locust          [MODEL=] [USERS=8] [DURATION=30s] [FAIL_IF="p99>150ms"], or [SLO="p99<250ms"]
 	@$(BIN)/visionserve load $(if $(SLO),search "$(SLO)" $(MODEL),run $(MODEL) --users $(USERS) --duration $(or $(DURATION),30s) $(if $(FAIL_IF),--fail-if "$(FAIL_IF)"))

@@ -128,7 +128,10 @@ def test_a_check_is_made_when_it_is_asked_for_and_not_again(tmp_path: Path) -> N
         prepare(tmp_path, birds, stated=Stated(check=tmp_path / "pictures", min_accuracy=0.999))
     assert built.archive.path.read_bytes() == before
 
-    with pytest.raises(SpecError, match=r"birds\.mar is built already, and a model is checked when it is built"):
+    with pytest.raises(
+        SpecError,
+        match=r"birds\.mar is built already, .*'visionserve evaluate birds .*/pictures' then measures it",
+    ):
         prepare(tmp_path, tmp_path / "model_store" / "birds.mar", stated=checked)
 
 

@@ -71,6 +71,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
         (["serve"], "visionserve serve flowers.pth"),
         (["init", "no.pth"], "error: no.pth: cannot be read: No such file"),
         (["predict", "config.properties", "--model", "x"], "no answer from http://127.0.0.1:"),
+        (["evaluate", "x", "models"], "no answer from http://127.0.0.1:"),
         (["predict", "models"], "no answer from http://127.0.0.1:"),
         (["predict", "no.jpg", "models"], "error: no.jpg: no such file or folder"),
     ],
@@ -181,7 +182,7 @@ def test_labels_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_help_lists_every_verb(empty: Path, visionserve: Run) -> None:
     listed = visionserve("--help", cwd=empty).out
-    for verb in ("weights", "archive", "init", "serve", "stop", "status", "predict", "load", "demo"):
+    for verb in ("weights", "archive", "init", "serve", "stop", "status", "predict", "evaluate", "load", "demo"):
         assert re.search(rf"\b{verb}\b", listed)
 
 

@@ -1,4 +1,4 @@
-"""`visionserve evaluate` against the real server: what it finds, and that no picture and no server ends it badly."""
+"""`visionserve evaluate` against the real server: what it finds, and that nothing ends it badly."""
 
 from __future__ import annotations
 

@@ -164,8 +164,9 @@ def _require_unsaid(stated: Stated, source: Path) -> None:
 def _require_unchecked(stated: Stated, archive: Path) -> None:
     if stated.checking():
         raise SpecError(
-            f"{archive} is built already, and a model is checked when it is built: serve it without --check, or"
-            " name its weights"
+            f"{archive} is built already, and a model is checked when it is built: name its weights, or serve it"
+            f" without --check; 'visionserve evaluate {stated.name or archive.stem} {stated.check or 'FOLDER'}'"
+            " then measures it as it runs"
         )
 
 

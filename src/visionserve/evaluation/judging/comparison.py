@@ -129,6 +129,7 @@ def compare(answers: Answers, other: Answers) -> Comparison:
         only_ours=int((right & ~right_too).sum()),
         only_theirs=int((~right & right_too).sum()),
         neither=int((~right & ~right_too).sum()),
-        moved=float(np.abs(answers.probabilities[a] - other.probabilities[b]).max()),
+        # Picture by picture: all at once they would be copied several times.
+        moved=max(float(np.abs(answers.probabilities[i] - other.probabilities[j]).max()) for i, j in shared),
         differences=[Difference(int(a[i]), int(b[i])) for i in differing],
     )
