@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from visionserve.evaluation.answers import Answers, Refusal
-from visionserve.evaluation.asking import Given
 from visionserve.evaluation.judging import findings
 from visionserve.evaluation.labelled import LabelledPicture
-from visionserve.evaluation.report.document import Evaluation
+from visionserve.evaluation.running.asking import Given
+from visionserve.evaluation.running.served import Served
+from visionserve.evaluation.running.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,17 +54,17 @@ def answers(
     )
 
 
-def evaluation(given: Answers, other: Answers | None, source: Path) -> Evaluation:
+def trial(given: Answers, other: Answers | None, source: Path) -> Trial:
     """What is reported of them."""
     slow: list[Given | Refusal] = [
         Given(picture, given.probabilities[i], 80.0 - i, {"decode": 61.0 - i, "inference": 9.0})
         for i, picture in enumerate(given.pictures[:9])
     ]
-    return Evaluation(
+    return Trial(
         findings=findings.judge(given, other),
+        served=Served(given.model, "http://127.0.0.1:8080"),
         source=source,
-        started="2026-11-26 12:00:00",
-        url="http://127.0.0.1:8080",
+        started=datetime(2026, 11, 26, 12),
         clients=8,
         notes=["the classes of the pictures are taken for class indices"],
         server=SERVER,

@@ -37,8 +37,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     shares = [0.5 + 0.5 * ((37 * index) % 100) / 100 for index in range(1000)]
     many = recordings.answers(shares, 4)
     return {
-        7: report.write(recordings.evaluation(few, other, root), root / "7"),
-        1000: report.write(recordings.evaluation(many, None, root), root / "1000"),
+        7: report.write(recordings.trial(few, other, root), root / "7"),
+        1000: report.write(recordings.trial(many, None, root), root / "1000"),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from visionserve.evaluation.accuracy import Share
     from visionserve.evaluation.judging.findings import Findings
 
-_SLOWEST = 10  # pictures that are asked again
 _PAIRS = 3
 _FAILED = 1
 
@@ -61,53 +59,27 @@ def evaluate(
     root: Root = Path(),
 ) -> None:
     """Say how often a running server is right about labelled pictures, where it is not, and how sure it may be."""
-    from visionserve.evaluation import asking, labelled, report
-    from visionserve.evaluation.judging import comparison, findings
-    from visionserve.evaluation.report.document import Evaluation
-    from visionserve.evaluation.served import Served
+    from visionserve.evaluation import report
+    from visionserve.evaluation.running import trial
+    from visionserve.evaluation.running.served import Served
     from visionserve.project import Project
     from visionserve.server import state
 
-    project, started = Project(root), datetime.now()
+    project = Project(root)
     found = state.addresses(project)
+    # Behind another address than the recorded one there is another server.
     served = Served(model, url or found.inference, management or ("" if url else found.management))
-    labels = served.labels()
-    places = {label: index for index, label in enumerate(labels)}
-    other = Served.named(against, served) if against else None
-    # Of models that cannot be compared neither is asked for thousands of pictures.
-    other_places = comparison.places(other, other.labels(), served, labels) if other else {}
-    read = labelled.read(source, labels)
-    chosen = labelled.evenly(read.pictures, limit) if limit else read.pictures
-    answers = asking.ask(served, labels, places, chosen, clients)
-    others = asking.ask(other, labels, other_places, chosen, clients) if other else None
-    judged = findings.judge(answers, others)
-    made = Evaluation(
-        findings=judged,
-        source=source,
-        started=f"{started:%Y-%m-%d %H:%M:%S}",
-        url=served.inference,
-        clients=clients,
-        notes=_notes(read.note, len(chosen), len(read.pictures)),
-        server=served.description(),
-        other=other.description() if other else {},
-        alone=asking.ask_alone(served, places, answers.slowest(_SLOWEST)),
-    )
-    written = report.write(made, out or project.reports / f"evaluate-{model}-{started:%Y%m%d-%H%M%S}")
+    tried = trial.run(served, source, clients, limit, against)
+    judged = tried.findings
+    written = report.write(tried, out or project.reports / f"evaluate-{model}-{tried.started:%Y%m%d-%H%M%S}")
     output.print(_table(judged))
-    for note in made.notes:
+    for note in (*tried.notes, *judged.mistakes):
         errors.print(marked("yellow", "note:", f" {note}"), soft_wrap=True)
-    for mistake in judged.mistakes:
-        errors.print(marked("yellow", "note:", f" {mistake}"), soft_wrap=True)
     output.print(f"report: {written}, with report.json beside it", soft_wrap=True)
     if fail_below is not None and judged.top1.value < fail_below:
         said = f" top-1 is {judged.top1}, and --fail-below is {fail_below:.1%}"
         errors.print(marked("bold red", "failed:", said), soft_wrap=True)
         raise typer.Exit(_FAILED)
-
-
-def _notes(taken: str, chosen: int, there: int) -> list[str]:
-    thinned = f"{chosen} of {there} pictures were asked, evenly of each class" if chosen < there else ""
-    return list(filter(None, (taken, thinned)))
 
 
 def _table(found: Findings) -> Table:
@@ -133,7 +105,7 @@ def _table(found: Findings) -> Table:
     for target, answer in found.confusion.mistakes[:_PAIRS]:
         count, shown = found.confusion.cells[target, answer], found.confusion.shown[target]
         table.add_row(f"{labels[target]} taken for {labels[answer]}", f"{count} of {shown}", "")
-    table.add_row("answered within", f"{found.latency['p50']:.1f} ms", f"p99 {found.latency['p99']:.1f} ms")
+    table.add_row("half answered within", f"{found.latency['p50']:.1f} ms", f"p99 {found.latency['p99']:.1f} ms")
     for (status, kind), count in answers.refusals().most_common():
         table.add_row(f"not answered: {status or 'no status'} {kind}", str(count), "")
     return table

@@ -9,9 +9,6 @@ from tests.evaluation.judging.test_confusion import answers
 
 from visionserve.evaluation.errors import EvaluationError
 from visionserve.evaluation.judging import comparison
-from visionserve.evaluation.served import Served
-
-HERE = Served("one", "http://here")
 
 
 def test_only_pictures_that_one_of_them_knows_tell_them_apart() -> None:
@@ -46,20 +43,11 @@ def test_pictures_that_only_one_of_them_answered_do_not_count() -> None:
 
 
 def test_classes_are_matched_by_their_labels() -> None:
-    found = comparison.places(Served("two", ""), ("Tiger cat", "hen"), HERE, ("hen", "tiger_cat"))
+    found = comparison.places("two", ("Tiger cat", "hen"), "one", ("hen", "tiger_cat"))
     assert found == {"Tiger cat": 1, "hen": 0}
     with pytest.raises(
         EvaluationError, match=r"one and two cannot be compared, .*: 2 and 2, such as 'cock' of two"
     ):
-        comparison.places(Served("two", ""), ("cock", "hen"), HERE, ("hen", "tiger_cat"))
+        comparison.places("two", ("cock", "hen"), "one", ("hen", "tiger_cat"))
     with pytest.raises(EvaluationError, match="different classes: 2 and 3"):
-        comparison.places(Served("two", ""), ("a", "b", "c"), HERE, ("a", "b"))
-
-
-def test_another_model_is_named_by_its_name_or_its_url() -> None:
-    assert Served.named("two", HERE) == Served("two", "http://here")
-    assert Served.named("http://x:1/base/predictions/two", HERE) == Served("two", "http://x:1/base")
-    with pytest.raises(
-        EvaluationError, match="http://x:1 names no model: write it like http://here/predictions/one"
-    ):
-        Served.named("http://x:1", HERE)
+        comparison.places("two", ("a", "b", "c"), "one", ("a", "b"))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from visionserve.evaluation.answers import Answers
-    from visionserve.evaluation.served import Served
 
 _CHANCE = 0.05
 _LISTED = 5
@@ -88,8 +87,14 @@ class Comparison:
         return f"{'better' if self.only_ours > self.only_theirs else 'worse'}, and that by more than chance"
 
 
-def places(other: Served, theirs: Sequence[str], one: Served, ours: Sequence[str]) -> dict[str, int]:
-    """The place that each of the other's labels has among the one's.
+def places(other: str, theirs: Sequence[str], one: str, ours: Sequence[str]) -> dict[str, int]:
+    """The place that each label of another model has among a model's own.
+
+    Args:
+        other: The other's name.
+        theirs: Its labels, in class order.
+        one: The model's name.
+        ours: Its labels, in class order.
 
     Raises:
         EvaluationError: The two know different classes.
@@ -97,9 +102,9 @@ def places(other: Served, theirs: Sequence[str], one: Served, ours: Sequence[str
     found = classes.by_label(theirs, ours)
     if len(theirs) != len(ours) or len(set(found.values())) != len(ours):
         lacking = [label for label in theirs if label not in found]
-        listed = f", such as {', '.join(map(repr, lacking[:_LISTED]))} of {other.model}" if lacking else ""
+        listed = f", such as {', '.join(map(repr, lacking[:_LISTED]))} of {other}" if lacking else ""
         raise EvaluationError(
-            f"{one.model} and {other.model} cannot be compared, for they know different classes:"
+            f"{one} and {other} cannot be compared, for they know different classes:"
             f" {len(ours)} and {len(theirs)}{listed}"
         )
     return found

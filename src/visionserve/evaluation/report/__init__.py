@@ -11,7 +11,7 @@ from visionserve.report.widths import NARROW, WIDE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.evaluation.report.document import Evaluation
+    from visionserve.evaluation.running.trial import Trial
 
 _PAIRS = 10
 _OF_A_PAIR = 5  # pictures
@@ -20,7 +20,7 @@ _DIFFERENCES = 12
 _MOST = {"classes": 30, "wide": matrix.MOST[WIDE], "narrow": matrix.MOST[NARROW], "refused": 5}
 
 
-def write(made: Evaluation, folder: Path) -> Path:
+def write(made: Trial, folder: Path) -> Path:
     """Write `report.html` and `report.json`; returns the first.
 
     The page shows the worst of everything, so that it stays a page for a thousand classes; the JSON has it all.
@@ -44,7 +44,7 @@ def write(made: Evaluation, folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _pairs(made: Evaluation) -> list[dict[str, Any]]:
+def _pairs(made: Trial) -> list[dict[str, Any]]:
     """The worst-confused pairs, each with its pictures."""
     answers = made.findings.answers
     return [
@@ -65,7 +65,7 @@ def _pairs(made: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _disagreeing(made: Evaluation, against: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _disagreeing(made: Trial, against: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The first pictures that two models answer differently."""
     found = made.findings.comparison
     if found is None or against is None:

@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from visionserve.evaluation.answers import Refusal
 from visionserve.evaluation.judging import reliability
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from visionserve.evaluation.answers import Answers
-    from visionserve.evaluation.asking import Given
     from visionserve.evaluation.judging.comparison import Comparison
-    from visionserve.evaluation.judging.findings import Findings
+    from visionserve.evaluation.running.asking import Given
+    from visionserve.evaluation.running.trial import Trial
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """An evaluation and how it was made.
-
-    Attributes:
-        findings: What was found.
-        source: Where the pictures are from.
-        started: When.
-        url: Where the model is served.
-        clients: How many requests there were at once.
-        notes: What its reader should know of the pictures.
-        server: What the model says of itself.
-        other: What the other model says of itself, if there is one.
-        alone: The slowest pictures, asked once more by themselves.
-    """
-
-    findings: Findings
-    source: Path
-    started: str
-    url: str
-    clients: int
-    notes: Sequence[str]
-    server: Mapping[str, Any]
-    other: Mapping[str, Any]
-    alone: Sequence[Given | Refusal]
-
-    def name(self, path: Path) -> str:
-        """A picture's file as seen from the folder of the pictures."""
-        return os.path.relpath(path, self.source if self.source.is_dir() else self.source.parent)
-
-
-def write(made: Evaluation) -> dict[str, Any]:
+def write(made: Trial) -> dict[str, Any]:
     """All of it."""
     found = made.findings
     answers, labels = found.answers, found.answers.labels
@@ -58,8 +25,8 @@ def write(made: Evaluation) -> dict[str, Any]:
         "sentence": found.sentence,
         "model": answers.model,
         "source": str(made.source),
-        "url": made.url,
-        "started": made.started,
+        "url": made.served.inference,
+        "started": f"{made.started:%Y-%m-%d %H:%M:%S}",
         "clients": made.clients,
         "notes": list(made.notes),
         "mistakes": list(found.mistakes),
@@ -102,7 +69,7 @@ def _calibration(found: reliability.Reliability) -> dict[str, Any]:
     }
 
 
-def _comparison(found: Comparison, made: Evaluation) -> dict[str, Any]:
+def _comparison(found: Comparison, made: Trial) -> dict[str, Any]:
     answers, other = made.findings.answers, found.other
     return {
         "model": other.model,
@@ -134,7 +101,7 @@ def _answer(labels: Sequence[str], index: int, probability: float) -> dict[str, 
     return {"answer": labels[index], "probability": float(probability)}
 
 
-def _slow(one: Given | Refusal, made: Evaluation) -> dict[str, Any]:
+def _slow(one: Given | Refusal, made: Trial) -> dict[str, Any]:
     refusal = one if isinstance(one, Refusal) else None
     return {
         "file": made.name(one.picture.path),
@@ -152,7 +119,7 @@ def _kilobytes(path: Path) -> float | None:
         return None
 
 
-def _refused(answers: Answers, made: Evaluation) -> list[dict[str, Any]]:
+def _refused(answers: Answers, made: Trial) -> list[dict[str, Any]]:
     """The pictures without an answer by status and type, the most frequent first."""
     return [
         {
@@ -169,7 +136,7 @@ def _refused(answers: Answers, made: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _pictures(made: Evaluation) -> list[dict[str, Any]]:
+def _pictures(made: Trial) -> list[dict[str, Any]]:
     answers = made.findings.answers
     return [
         {

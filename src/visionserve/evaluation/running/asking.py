@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from visionserve.client import Client
     from visionserve.evaluation.labelled import LabelledPicture
-    from visionserve.evaluation.served import Served
+    from visionserve.evaluation.running.served import Served
 
 _NO_STATUS = 0
 

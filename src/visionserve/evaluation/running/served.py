@@ -32,19 +32,18 @@ class Served:
     inference: str
     management: str = ""
 
-    @classmethod
-    def named(cls, text: str, beside: Served) -> Served:
+    def another(self, text: str) -> Served:
         """Another model, by its name where it is on the same server, else by its whole URL.
 
         Raises:
             EvaluationError: It is a URL without a model.
         """
         if "://" not in text:
-            return cls(text, beside.inference, beside.management)
+            return Served(text, self.inference, self.management)
         inference, found, model = text.partition(_PATH)
         if not (found and model):
-            raise EvaluationError(f"{text} names no model: write it like {beside.inference}{_PATH}{beside.model}")
-        return cls(model, inference)
+            raise EvaluationError(f"{text} names no model: write it like {self.inference}{_PATH}{self.model}")
+        return Served(model, inference)
 
     def client(self) -> Client:
         """A client of that server."""

@@ -1,0 +1,1 @@
+"""A running server is asked for labelled pictures."""
