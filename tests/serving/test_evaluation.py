@@ -72,7 +72,8 @@ def test_a_good_model_is_told_so_and_compared_with_a_bad_one(
 
     against = found["against"]
     assert against["pValue"] < 0.01
-    assert "better, and that by more than chance" in said
+    assert against["verdict"] == "better, and that by more than chance"
+    assert "beyond chance" in said
     assert against["ours"]["count"] > against["theirs"]["count"]
     assert found["server"]["engine"] == against["server"]["engine"] == "eager"
 

@@ -99,9 +99,10 @@ def _table(found: Findings) -> Table:
     sure = found.reliability
     table.add_row("calibration error", f"{sure.ece:.1%}", f"by chance up to {sure.chance:.1%}")
     if found.comparison:
+        beyond = "beyond" if found.comparison.beyond_chance else "within"
         row(f"same answer as {found.comparison.other.model}", found.comparison.same)
         row(f"  {found.comparison.other.model} right", found.comparison.theirs)
-        table.add_row("  difference", f"p = {found.comparison.p_value:.2g}", found.comparison.verdict)
+        table.add_row("  difference", f"p = {found.comparison.p_value:.2g}", f"{beyond} chance")
     for target, answer in found.confusion.mistakes[:_PAIRS]:
         count, shown = found.confusion.cells[target, answer], found.confusion.shown[target]
         table.add_row(f"{labels[target]} taken for {labels[answer]}", f"{count} of {shown}", "")

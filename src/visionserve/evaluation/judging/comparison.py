@@ -80,9 +80,14 @@ class Comparison:
         return float(stats.binomtest(self.only_ours, decided).pvalue) if decided else 1.0
 
     @property
+    def beyond_chance(self) -> bool:
+        """Whether one of the two is better."""
+        return self.p_value < _CHANCE
+
+    @property
     def verdict(self) -> str:
         """Which of the two is better, or that it cannot be told."""
-        if self.p_value >= _CHANCE:
+        if not self.beyond_chance:
             return "the pictures do not tell them apart"
         return f"{'better' if self.only_ours > self.only_theirs else 'worse'}, and that by more than chance"
 

@@ -82,6 +82,7 @@ def _comparison(found: Comparison, made: Trial) -> dict[str, Any]:
         "onlyTheirsRight": found.only_theirs,
         "neitherRight": found.neither,
         "pValue": found.p_value,
+        "beyondChance": found.beyond_chance,
         "verdict": found.verdict,
         "refused": _refused(other, made),
         "differences": [
