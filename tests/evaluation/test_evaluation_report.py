@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 SHARES = (0.95, 0.9, 0.99, 0.6, 1, 0.8, 0.97)
 # Labels that are no HTML, and long.
-NAMES = ("daisy", "Rose Garden <b>of a long name & more</b>", "tulip", "sunflower", "dandelion", "orchid", "lily")
+NAMES = (
+    "magenta",
+    "Rose <b>of a long name & more</b>",
+    "tulip",
+    "MMMMMMMMMM",
+    "ひまわり向日葵蒲公英百合",
+    "orchid",
+    "lily",
+)
 
 
 @pytest.fixture(scope="module")

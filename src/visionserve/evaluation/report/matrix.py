@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 # As many classes as have room for numbers in their cells.
 MOST = {WIDE: 20, NARROW: 8}
 
-_CHARACTER = 7.4  # pixels, at most on average, of the 12 px label font
-_NAMES = {WIDE: 24, NARROW: 13}  # characters of a label
-_LARGEST = 46  # pixels of a cell
+# All in pixels; characters are those of the 12 px label font, rather too wide than too narrow.
+_NAMES = {WIDE: 165, NARROW: 92}
+_CHARACTER, _BROAD, _FULL = 7.0, 10.5, 13.0
+_LARGEST = 46  # of a cell
 _GAP = 6
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _STRONGEST = 0.55  # of a cell's colour, so that the number in it stays readable
 _OTHERS = "others"
 
@@ -38,7 +41,7 @@ def _chart(grid: Grid, labels: Sequence[str], width: int) -> str:
     names = [labels[index] for index in grid.classes]
     # Answers with classes that are not shown have a column of their own, if there are any.
     columns = [*names, _OTHERS] if grid.counts[:, -1].any() else names
-    room = max(len(_short(name, width)) for name in columns) * _CHARACTER + _GAP
+    room = max(_length(_short(name, width)) for name in columns) + _GAP
     cell = min(_LARGEST, (width - room - 2) / len(columns))
     height = room + cell * len(names) + 2
     parts = []
@@ -82,7 +85,21 @@ def _cell(row: int, column: int, count: int, total: int, room: float, cell: floa
 
 
 def _short(name: str, width: int) -> str:
-    return name if len(name) <= _NAMES[width] else f"{name[: _NAMES[width] - 1]}\N{HORIZONTAL ELLIPSIS}"
+    if _length(name) <= _NAMES[width]:
+        return name
+    longest = max(end for end in range(len(name)) if _length(name[:end] + _ELLIPSIS) <= _NAMES[width])
+    return name[:longest].rstrip() + _ELLIPSIS
+
+
+def _length(text: str) -> float:
+    return sum(
+        _FULL
+        if character == _ELLIPSIS or unicodedata.east_asian_width(character) in "WF"
+        else _BROAD
+        if character.isupper() or character in "mw%@_"
+        else _CHARACTER
+        for character in text
+    )
 
 
 def _text(name: str, width: int) -> str:
