@@ -25,7 +25,7 @@ SHARES = (0.95, 0.9, 0.99, 0.6, 1, 0.8, 0.97)
 NAMES = (
     "magenta",
     "Rose <b>of a long name & more</b>",
-    "tulip",
+    "<i>tulip",
     "MMMMMMMMMM",
     "ひまわり向日葵蒲公英百合",
     "orchid",
@@ -79,7 +79,8 @@ def test_all_that_was_answered_is_in_the_json(reports: dict[int, Path]) -> None:
 def test_labels_are_shown_as_they_are(reports: dict[int, Path]) -> None:
     page = reports[7].read_text()
     assert "<b>of a long name" not in page
-    assert html.escape(NAMES[1]) in page
+    assert "<i>tulip" not in page
+    assert all(html.escape(name) in page for name in NAMES)
 
 
 def test_a_thousand_classes_are_one_page(reports: dict[int, Path]) -> None:

@@ -122,7 +122,7 @@ class Leaving(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         Leaving.left -= 1
         if Leaving.left < 0:
-            self.server.socket.close()
+            self.server.server_close()
             self.close_connection = True
             return
         classes = [{"label": name, "index": i, "probability": 1 / 7} for i, name in enumerate(NAMES)]
