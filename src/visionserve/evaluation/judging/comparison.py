@@ -121,8 +121,8 @@ def compare(answers: Answers, other: Answers) -> Comparison:
     Raises:
         EvaluationError: No picture was answered by both.
     """
-    theirs = {picture.path: position for position, picture in enumerate(other.pictures)}
-    shared = [(i, theirs[p.path]) for i, p in enumerate(answers.pictures) if p.path in theirs]
+    theirs = {picture: position for position, picture in enumerate(other.pictures)}
+    shared = [(i, theirs[p]) for i, p in enumerate(answers.pictures) if p in theirs]
     if not shared:
         raise EvaluationError(f"no picture was answered by both {answers.model} and {other.model}")
     a, b = np.array(shared).T
