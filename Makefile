@@ -117,7 +117,7 @@ test-benchmark: $(VENV)/.benchmark $(VENV)/.test ## a very small benchmark, ever
 	$(BIN)/python -m pytest -m manual tests/benchmarks
 
 clean: ## remove what was built and written, not the weights
-	rm -rf $(STORE)/*.mar $(STORE)/.*.d reports logs .visionserve .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(STORE)/*.mar $(STORE)/*.mar.sig $(STORE)/.*.d reports logs .visionserve .mypy_cache .ruff_cache .pytest_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("visionserve needs Python 3.11 or newer; make PYTHON=/path/to/python3" if sys.version_info < (3, 11) else 0)'
@@ -125,7 +125,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@echo "installing torch, TorchServe, Java and the rest into $(VENV): about 6 GB, some minutes the first time"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[load,int8]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[load,int8,sign]"
 	@touch $@
 
 # The tools of those who work on visionserve, each group when it is first asked for.

@@ -18,9 +18,11 @@ from visionserve.cli import (
     load,
     predict,
     serve,
+    sign,
     status,
     stop,
     summary,
+    verify,
     weights,
 )
 from visionserve.cli.console import errors, interrupted, marked
@@ -47,6 +49,8 @@ for module in (
     summary,
     convert,
     archive,
+    sign,
+    verify,
     load,
     demo,
 ):

@@ -14,10 +14,11 @@ from visionserve.cli.archive import show
 from visionserve.cli.console import Key, Root, TrustPickle, busy, errors, interrupted, marked, output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from visionserve.archiver.assumptions import Stated
     from visionserve.project import Project
+    from visionserve.server.admission import Admission
     from visionserve.server.launcher import TorchServe
 
 _POLL = 0.5  # seconds
@@ -49,6 +50,15 @@ def serve(
     trust_pickle: TrustPickle = False,
     check: options.Check = None,
     min_accuracy: options.MinAccuracy = None,
+    trusted_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve only archives that the owner of this public key has signed, and build none; several may be"
+            " given.",
+            show_default=False,
+        ),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download no weights.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds the models may take to become ready.")] = 600,
     root: Root = Path(),
@@ -63,6 +73,7 @@ def serve(
     from visionserve.server import state, store
 
     project = Project(root)
+    admit = _trusting(trusted_key or [])
     running = state.find(project)
     if running is not None:
         errors.print(f"already running (process {running.pid}) at {running.inference}; 'visionserve stop' ends it")
@@ -82,9 +93,25 @@ def serve(
     )
     if not targets and (offline or said != Stated()):
         raise typer.BadParameter("options about weights need a target: visionserve serve FILE --labels ...")
+    if trusted_key:
+        # Building may run code that nobody signed: an architecture of one's own, a pickle.
+        targets = [str(store.find(project, target)) for target in targets or []]
     archives = _prepared(project, targets, said, offline=offline) if targets else store.archives(project, [])
     with state.only_one(project):
-        _run(project, archives, timeout)
+        _run(project, archives, timeout, admit)
+
+
+def _trusting(files: Sequence[Path]) -> Admission:
+    """What is served: without any keys, what the user names."""
+    from visionserve.server import admission
+
+    if not files:
+        return admission.chosen
+    from visionserve.signatures.keys import PublicKey
+
+    keys = [PublicKey.read(file) for file in files]
+    errors.print(f"only what is signed with {' or '.join(key.named for key in keys)} is served", soft_wrap=True)
+    return admission.signed_by(keys)
 
 
 def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bool) -> Mapping[str, Path]:
@@ -101,11 +128,11 @@ def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bo
     return {target.name: target.archive for target in ready}
 
 
-def _run(project: Project, archives: Mapping[str, Path], timeout: float) -> None:
+def _run(project: Project, archives: Mapping[str, Path], timeout: float, admit: Admission) -> None:
     from visionserve.server import health, launcher, properties, state
 
     settings = properties.Properties.read(project.config)
-    with launcher.TorchServe(archives, settings, project.logs) as server:
+    with launcher.TorchServe(archives, settings, project.logs, admit) as server:
         state.record(project, server)
         loading = set(archives)
         try:

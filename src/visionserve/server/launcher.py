@@ -13,13 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionserve.server import java
+from visionserve.project import SUFFIX
+from visionserve.server import admission, java
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from visionserve.server.admission import Admission
     from visionserve.server.properties import Properties
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
@@ -39,37 +41,44 @@ class TorchServe:
         archives: The .mar file of each model, by model name; anywhere.
         properties: How to run.
         logs: The folder for its log files; those of an earlier run are removed.
+        admit: What puts each archive into the server's model store, or refuses it.
 
     Raises:
         ServerError: A port is taken, or there is no Java.
+        SignatureError: An archive is not admitted.
     """
 
-    def __init__(self, archives: Mapping[str, Path], properties: Properties, logs: Path) -> None:
+    def __init__(
+        self,
+        archives: Mapping[str, Path],
+        properties: Properties,
+        logs: Path,
+        admit: Admission = admission.chosen,
+    ) -> None:
         properties.require_free_ports()
-        self.archives = dict(archives)
         self.properties = properties
         self.logs = logs.resolve()
         executable = java.find()
-        self.logs.mkdir(parents=True, exist_ok=True)
-        for old in self.logs.glob("*.log"):
-            old.unlink()
         # Short, for the workers' sockets lie in it, and a socket's path has at most 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="visionserve-"))
+        # TorchServe takes one model store.
+        self._store = self.folder / "model_store"
         try:
+            self._store.mkdir()
+            self.archives = {name: admit(path, self._store / f"{name}{SUFFIX}") for name, path in archives.items()}
             self.process = self._start(executable)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
     def _start(self, executable: Path) -> subprocess.Popen[bytes]:
-        # TorchServe takes one model store, and follows links in it.
-        store, workflows = self.folder / "model_store", self.folder / "workflows"
-        store.mkdir()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for old in self.logs.glob("*.log"):
+            old.unlink()
+        workflows = self.folder / "workflows"
         workflows.mkdir()
-        for name, path in self.archives.items():
-            (store / f"{name}.mar").symlink_to(path.resolve())
         config = self.folder / "config.properties"
-        self.properties.replace(model_store=str(store), workflow_store=str(workflows)).write(config)
+        self.properties.replace(model_store=str(self._store), workflow_store=str(workflows)).write(config)
         package = find_spec("ts")
         if package is None or package.origin is None:
             raise ServerError("torchserve is not installed in this environment: pip install torchserve==0.12.0")
@@ -85,9 +94,9 @@ class TorchServe:
             "org.pytorch.serve.ModelServer",
             *("--python", sys.executable),
             *("-f", str(config)),
-            *("-s", str(store)),
+            *("-s", str(self._store)),
             "-ncs",
-            *("-m", *(f"{name}={name}.mar" for name in self.archives)),
+            *("-m", *(f"{name}={name}{SUFFIX}" for name in self.archives)),
         ]
         environment = {key: value for key, value in os.environ.items() if key not in _HIDDEN_VARIABLES}
         temporary = {"TEMP": str(self.folder), "TMPDIR": str(self.folder)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionserve.project import SUFFIX
 from visionserve.runtime import archive
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, MANIFEST_FILE
 from visionserve.runtime.errors import SpecError
@@ -13,7 +15,6 @@ from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from visionserve.project import Project
 
@@ -54,6 +55,18 @@ def archives(project: Project, names: Sequence[str]) -> dict[str, Path]:
             raise ServerError(f"{path} does not exist; build it with 'visionserve archive {name}'")
         require_undamaged(path)
     return found
+
+
+def find(project: Project, target: str) -> Path:
+    """The archive that a user names: a .mar file, or a model of the project.
+
+    Raises:
+        ServerError: There is none.
+    """
+    path = Path(target) if target.endswith(SUFFIX) else project.archive(target)
+    if not path.is_file():
+        raise ServerError(f"there is no archive {path}; 'visionserve archive' builds those of models/*.yaml")
+    return path
 
 
 def require_undamaged(path: Path) -> None:

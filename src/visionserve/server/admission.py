@@ -1,0 +1,41 @@
+"""What may be served: decided when the archives are put where TorchServe takes them from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visionserve.signatures import bundle, verification
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from visionserve.signatures.keys import PublicKey
+
+# Puts an archive at a place in the server's own folder, or raises; returns the file whose bytes will be served.
+Admission = Callable[[Path, Path], Path]
+
+
+def chosen(archive: Path, place: Path) -> Path:
+    """Admit what the user has chosen: TorchServe follows links in its model store."""
+    place.symlink_to(archive.resolve())
+    return archive
+
+
+def signed_by(keys: Sequence[PublicKey]) -> Admission:
+    """Admit what one of the keys has signed, under the name that it was signed for.
+
+    Whoever may write to the model store can change an archive at any time. So it is copied to the server's private
+    folder first, and the copy is verified and served.
+    """
+
+    def admit(archive: Path, place: Path) -> Path:
+        signature = bundle.read(archive)
+        verification.trusted(signature, keys)  # nothing is copied in vain
+        shutil.copyfile(archive, place)
+        verification.verify(signature, place, keys, called=place.name)
+        return place
+
+    return admit

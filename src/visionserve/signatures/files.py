@@ -1,0 +1,43 @@
+"""Keys and signatures are small files: what is larger, or no file, is neither."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from visionserve.signatures.errors import SignatureError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A signature of one file has 1.5 KB, a key less.
+_LARGEST = 1 << 16
+
+
+def read(path: Path, what: str) -> bytes:
+    """All of a small file.
+
+    Args:
+        path: The file.
+        what: What it should be, for the message.
+
+    Raises:
+        FileNotFoundError: There is none.
+        SignatureError: It cannot be read, is no file, is empty, or is larger than any of its kind.
+    """
+    try:
+        # A pipe of that name would else be waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SignatureError(f"{path} is no file, so no {what}")
+            data = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SignatureError(f"{path}: the {what} cannot be read: {error.strerror or error}") from error
+    if not data:
+        raise SignatureError(f"{path} is empty, so no {what}")
+    if len(data) > _LARGEST:
+        raise SignatureError(f"{path} is larger than {_LARGEST // 1024} KiB, so no {what}")
+    return data
