@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visionserve.cli.console import Root, TrustPickle, busy, errors, marked, output
+from visionserve.cli.console import Root, TrustPickle, busy, note, output
 from visionserve.cli.stated import Check, MinAccuracy, absolute
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def show(built: Built) -> None:
         + (f"\n  check    {built.checked}" if built.checked else ""),
         soft_wrap=True,
     )
-    for note in built.notes:
-        errors.print(marked("yellow", "note:", f" {note}"), soft_wrap=True)
+    for text in built.notes:
+        note(text)
 
 
 def _write_make_rules(target: Path, inputs: Sequence[Path]) -> None:

@@ -27,6 +27,11 @@ def marked(style: str, word: str, rest: str) -> Text:
     return Text.assemble((word, style), rest)
 
 
+def note(text: str) -> None:
+    """Say something that is no error, and that the user should know."""
+    errors.print(marked("yellow", "note:", f" {text}"), soft_wrap=True)
+
+
 def busy(doing: str, console: Console = errors) -> Status:
     """A spinner beside what is being done, for as long as the context lasts."""
     return console.status(Text(doing))

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from visionserve.cli.console import Root, busy, errors, marked, output
+from visionserve.cli.console import Root, busy, errors, marked, note, output
 
 if TYPE_CHECKING:
     from visionserve.archiver.builder import Built
@@ -56,7 +56,7 @@ def demo(
     try:
         parts.append(_photographs(project, offline=offline))
     except photographs.NoPhotographs as error:
-        errors.print(marked("yellow", "note:", f" the colours alone: {error}"), soft_wrap=True)
+        note(f"the colours alone: {error}")
     archives = {part.archive.stem: part.archive for part in parts}
     for archive in archives.values():
         store.require_undamaged(archive)
@@ -120,7 +120,7 @@ def _photographs(project: Project, *, offline: bool) -> Part:
     examples = photographs.examples()
     network = photographs.choose(project.root, offline=offline)
     if network.note:
-        errors.print(marked("yellow", "note:", f" {network.note}"))
+        note(network.note)
     archive = project.archive(network.spec.name)
     if not colours.is_current(archive, [network.source, network.weights, *_carried(project)]):
         with busy(f"building {archive}", output):

@@ -1,8 +1,9 @@
-"""Saying what a weights file is."""
+"""Saying what a weights file or an archive is."""
 
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from pathlib import Path  # noqa: TC003  # typer reads annotations
 from typing import Annotated
 
@@ -18,14 +19,21 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A weights file of any form.")],
+    file: Annotated[Path, typer.Argument(help="A weights file of any form, or a .mar file.")],
     key: Key = None,
     trust_pickle: TrustPickle = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a weights file is: format, tensors, parameters, digest, and the architectures it fits."""
-    from visionserve.archiver import inspection
+    """Say what a weights file is: format, tensors, parameters, digest, and the architectures it fits.
 
+    Of an archive: its model and digest, and who is said to have signed it.
+    """
+    from visionserve.archiver import inspection
+    from visionserve.project import SUFFIX
+
+    if file.suffix == SUFFIX:
+        _inspect_archive(file, as_json=as_json)
+        return
     with busy(f"reading {file}"):
         found = inspection.inspect(file, key, trust_pickle=trust_pickle)
     if as_json:
@@ -47,4 +55,37 @@ def inspect(
         "\n".join(f"{c.architecture}, {c.classes} classes" for c in found.architectures)
         or "no torchvision classifier",
     )
+    output.print(table)
+
+
+def _inspect_archive(file: Path, *, as_json: bool) -> None:
+    from visionserve.archiver.weights import digests
+    from visionserve.runtime import archive
+    from visionserve.server import store
+    from visionserve.signatures import bundle
+    from visionserve.signatures.errors import SignatureError, Unsigned
+
+    store.require_undamaged(file)
+    identity = archive.read_identity(zipfile.Path(file))
+    size, sha256 = file.stat().st_size, digests.sha256_of(file)
+    key = None
+    try:
+        signed = bundle.read(file)
+        key = signed.key
+        said = f"says it is by key {key}" + (", of other bytes" if signed.sha256 != sha256 else "")
+        said += f"; 'visionserve verify {file} --key FILE' tells"
+    except Unsigned:
+        said = "none"
+    except SignatureError as error:
+        said = str(error)
+    facts = {"model": identity.name, "version": identity.version, "size": size, "sha256": sha256}
+    if as_json:
+        print_json({"path": str(file), **facts, "signature_key": key})
+        return
+    table = Table("", "", show_header=False, title=str(file), title_justify="left")
+    table.columns[1].overflow = "fold"
+    table.add_row("model", f"{identity.name}, version {identity.version}")
+    table.add_row("size", f"{size} bytes")
+    table.add_row("SHA-256", sha256)
+    table.add_row("signature", said)
     output.print(table)

@@ -11,7 +11,7 @@ import typer
 
 from visionserve.cli import stated as options
 from visionserve.cli.archive import show
-from visionserve.cli.console import Key, Root, TrustPickle, busy, errors, interrupted, marked, output
+from visionserve.cli.console import Key, Root, TrustPickle, busy, errors, interrupted, marked, note, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,7 +110,9 @@ def _trusting(files: Sequence[Path]) -> Admission:
     from visionserve.signatures.keys import PublicKey
 
     keys = [PublicKey.read(file) for file in files]
-    errors.print(f"only what is signed with {' or '.join(key.named for key in keys)} is served", soft_wrap=True)
+    for key in keys:
+        if key.exposed:
+            note(f"{key.path} may be changed by others (mode {key.exposed}): chmod 644 {key.path}")
     return admission.signed_by(keys)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visionserve.cli.console import Root, errors, marked, output
+from visionserve.cli.console import Root, note, output
 
 if TYPE_CHECKING:
     from visionserve.signatures.keys import PrivateKey
@@ -42,10 +42,7 @@ def sign(
     path = store.find(Project(root), archive)
     private = _read(key)
     if private.exposed:
-        errors.print(
-            marked("yellow", "note:", f" {key} may be read by others (mode {private.exposed}); chmod 600 {key}"),
-            soft_wrap=True,
-        )
+        note(f"{key} may be read by others (mode {private.exposed}): chmod 600 {key}")
     store.require_undamaged(path)
     signed = signing.sign(path, private)
     output.print(

@@ -70,14 +70,22 @@ def read(archive: Path) -> Bundle:
         Unsigned: There is none.
         SignatureError: It cannot be read, or is no signature of one file made with a key.
     """
-    path = path_of(archive)
     try:
-        data = files.read(path, "signature")
+        data = files.read(path_of(archive), "signature")
     except FileNotFoundError:
         raise Unsigned(
-            f"{archive} is not signed: there is no {path.name} beside it; 'visionserve sign {archive} --key FILE'"
-            " makes one"
+            f"{archive} is not signed: there is no {path_of(archive).name} beside it; 'visionserve sign {archive}"
+            " --key FILE' makes one"
         ) from None
+    return parse(data, archive)
+
+
+def parse(data: bytes, archive: Path) -> Bundle:
+    """What a signature of that archive says.
+
+    Raises:
+        SignatureError: It is no signature of one file made with a key.
+    """
     try:
         document = json.loads(data)
         envelope = document["dsseEnvelope"]
@@ -98,8 +106,8 @@ def read(archive: Path) -> Bundle:
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SignatureError(
-            f"{path} is no signature of one archive made with a key; 'visionserve sign' makes them, and"
-            " model-signing 1.1 or newer"
+            f"{path_of(archive)} is no signature of one archive made with a key; 'visionserve sign' makes them,"
+            " and model-signing 1.1 or newer"
         ) from error
 
 
@@ -116,8 +124,10 @@ def _digest_of_one_file(resources: Any) -> str:
 
 
 def _text(value: Any) -> str:
+    """A text that can be written down again, which half a surrogate pair cannot."""
     if not isinstance(value, str):
         raise TypeError(type(value))
+    value.encode()
     return value
 
 

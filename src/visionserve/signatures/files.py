@@ -27,8 +27,7 @@ def read(path: Path, what: str) -> bytes:
         SignatureError: It cannot be read, is no file, is empty, or is larger than any of its kind.
     """
     try:
-        # A pipe of that name would else be waited for.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:  # Path.open takes no opener
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SignatureError(f"{path} is no file, so no {what}")
             data = file.read(_LARGEST + 1)
@@ -41,3 +40,8 @@ def read(path: Path, what: str) -> bytes:
     if len(data) > _LARGEST:
         raise SignatureError(f"{path} is larger than {_LARGEST // 1024} KiB, so no {what}")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe of that name would else be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -59,6 +59,11 @@ class PublicKey:
         return _public(path, key)
 
     @property
+    def exposed(self) -> str:
+        """The mode of the file, such as `0666`, if others than its owner may write it; else empty."""
+        return _mode(self.path, stat.S_IWGRP | stat.S_IWOTH)
+
+    @property
     def named(self) -> str:
         """The key in a message: its file and the beginning of its fingerprint."""
         return f"{self.path} (key {shortened(self.fingerprint)})"
@@ -114,13 +119,18 @@ class PrivateKey:
     @property
     def exposed(self) -> str:
         """The mode of the file, such as `0644`, if others than its owner may read or write it; else empty."""
-        mode = stat.S_IMODE(self.path.stat().st_mode)
-        return f"{mode:04o}" if mode & (stat.S_IRWXG | stat.S_IRWXO) else ""
+        return _mode(self.path, stat.S_IRWXG | stat.S_IRWXO)
 
 
 def shortened(fingerprint: str) -> str:
     """As much of a fingerprint as a person compares."""
     return fingerprint[:16]
+
+
+def _mode(path: Path, bits: int) -> str:
+    """A file's mode if it has any of these bits, else nothing."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return f"{mode:04o}" if mode & bits else ""
 
 
 def _public(path: Path, key: Any) -> PublicKey:

@@ -29,18 +29,22 @@ def sign(archive: Path, key: PrivateKey) -> Bundle:
     """
     from model_signing import hashing, signing
 
+    with tempfile.TemporaryDirectory(prefix="visionserve-") as folder:
+        # The library opens what it writes by name, and in the archive's folder others may have put a link there.
+        written = Path(folder) / "bundle.sig"
+        config = signing.Config().set_hashing_config(hashing.Config().set_allow_symlinks(True))
+        # It asks for text, and hands it on to where bytes are wanted.
+        config.use_elliptic_key_signer(private_key=key.path, password=key.passphrase)  # type: ignore[arg-type]
+        config.sign(archive, written)
+        data = written.read_bytes()
     target = bundle.path_of(archive)
     handle, temporary = tempfile.mkstemp(dir=archive.parent, prefix=f".{target.name}.")
-    os.close(handle)
     try:
-        config = signing.Config()
-        # It asks for text, and hands it on to where bytes are wanted.
-        signer = config.use_elliptic_key_signer(private_key=key.path, password=key.passphrase)  # type: ignore[arg-type]
-        signer.set_hashing_config(hashing.Config().set_allow_symlinks(True)).sign(archive, temporary)
-        Path(temporary).chmod(0o644)
-        # Not written to: it may be a link that somebody put there.
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), 0o644)
         Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return bundle.read(archive)
+    return bundle.parse(data, archive)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from typing import TYPE_CHECKING
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.support.packed import MEMBERS, WEIGHTS, found, pack
 
 from visionserve.archiver import mar
-from visionserve.archiver.weights.lookup import Found
 from visionserve.runtime import archive
 from visionserve.runtime.errors import IntegrityError, VisionserveError, WeightsError
 from visionserve.runtime.proof import integrity
@@ -23,29 +22,11 @@ if TYPE_CHECKING:
 
     from visionserve.archiver.builder import Built
 
-WEIGHTS = bytes(range(256)) * 40
-MEMBERS = {
-    archive.CONFIG_FILE: b"handler: {}\n",
-    archive.LABELS_FILE: b'["cat", "dog"]',
-    archive.GOLDEN_FILE: b"[]",
-    "visionserve/runtime/worker.py": b"print('worker')\n",
-}
-
-
-def found(folder: Path, data: bytes = WEIGHTS) -> Found:
-    path = folder / "net.pth"
-    path.write_bytes(data)
-    return Found(path, hashlib.sha256(data).hexdigest(), "net.pth", None, "")
-
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole archive without a network in it."""
-    folder = tmp_path_factory.mktemp("packed")
-    path = folder / "net.mar"
-    with mar.packed(path, "net", found(folder), MEMBERS):
-        assert not path.exists()
-    return path
+    return pack(tmp_path_factory.mktemp("packed"), "net")
 
 
 def unpack(path: Path, folder: Path) -> Path:
