@@ -2,72 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from tests.support import keys as pairs
 from tests.support.packed import pack
 
-from visionserve.signatures.keys import PrivateKey, PublicKey
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-
-PASSPHRASE = "correct horse"
-KINDS: dict[str, Callable[[], PrivateKeyTypes]] = {
-    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
-    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
-    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
-    "other": lambda: ec.generate_private_key(ec.SECP256R1()),
-    "secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()),
-    "Ed25519": ed25519.Ed25519PrivateKey.generate,
-    "RSA": lambda: rsa.generate_private_key(65537, 2048),
-}
-
-
-@dataclass(frozen=True)
-class Files:
-    """A pair of keys in PEM files."""
-
-    private: Path
-    public: Path
-
-    def signs(self) -> PrivateKey:
-        return PrivateKey.read(self.private)
-
-    def verifies(self) -> PublicKey:
-        return PublicKey.read(self.public)
+    from tests.support.keys import Files
 
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Files]:
-    """A pair of each kind; `encrypted` is P-256 with a passphrase."""
+    """A pair of each kind; `other` is P-256 too, and so is `encrypted`."""
     folder = tmp_path_factory.mktemp("keys")
-    pairs = {kind: _write(folder, kind, make(), NoEncryption()) for kind, make in KINDS.items()}
-    secret = BestAvailableEncryption(PASSPHRASE.encode())
-    pairs["encrypted"] = _write(folder, "encrypted", KINDS["P-256"](), secret)
-    return pairs
-
-
-def _write(folder: Path, name: str, key: PrivateKeyTypes, encryption: KeySerializationEncryption) -> Files:
-    files = Files(folder / f"{name}.key", folder / f"{name}.pub")
-    files.private.touch(mode=0o600)
-    files.private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
-    files.public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    files.public.chmod(0o644)
-    return files
+    made = {kind: pairs.write(folder, kind, kind) for kind in pairs.KINDS}
+    made["other"] = pairs.write(folder, "other")
+    made["encrypted"] = pairs.write(folder, "encrypted", passphrase=pairs.PASSPHRASE)
+    return made
 
 
 @pytest.fixture

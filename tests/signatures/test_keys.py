@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.signatures.conftest import PASSPHRASE
+from tests.support.keys import PASSPHRASE
 
 from visionserve.signatures import bundle, signing, verification
 from visionserve.signatures.errors import PassphraseNeeded, SignatureError
@@ -16,7 +16,7 @@ from visionserve.signatures.keys import PrivateKey, PublicKey
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.signatures.conftest import Files
+    from tests.support.keys import Files
 
 
 @pytest.mark.parametrize("curve", ["P-256", "P-384", "P-521"])
@@ -33,9 +33,7 @@ def test_a_key_on_each_of_sigstores_curves_signs(curve: str, keys: dict[str, Fil
 )
 def test_a_key_of_another_kind_is_told_what_kind_signs(kind: str, named: str, keys: dict[str, Files]) -> None:
     for read in (keys[kind].signs, keys[kind].verifies):
-        with pytest.raises(
-            SignatureError, match=f"{named}; archives are signed with elliptic-curve keys on P-256"
-        ):
+        with pytest.raises(SignatureError, match=f"{named}; archives are signed with elliptic-curve keys"):
             read()
 
 
@@ -92,9 +90,7 @@ def test_a_folder_or_a_pipe_is_no_key(tmp_path: Path) -> None:
         PublicKey.read(tmp_path)
 
 
-def test_who_else_may_read_a_private_or_write_a_public_key_is_known(
-    keys: dict[str, Files], tmp_path: Path
-) -> None:
+def test_who_else_may_read_a_private_or_write_a_public_key(keys: dict[str, Files], tmp_path: Path) -> None:
     pair = keys["P-256"]
     assert pair.signs().exposed == pair.verifies().exposed == ""
     private, public = tmp_path / "a.key", tmp_path / "a.pub"

@@ -24,7 +24,7 @@ from visionserve.signatures.errors import SignatureError, Unsigned
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.signatures.conftest import Files
+    from tests.support.keys import Files
 
 
 def verify(archive: Path, *trusted: Files, content: Path | None = None) -> str:
@@ -240,7 +240,7 @@ def test_a_statement_that_nobody_signed_is_refused(signed: Path, pair: Files) ->
 
 
 def test_what_is_verified_is_what_was_read_whatever_else_is_said(signed: Path, pair: Files) -> None:
-    """The library takes `dsse_envelope` for `dsseEnvelope`: a bundle with both has two statements."""
+    """The library takes `dsse_envelope` for `dsseEnvelope`."""
     document = json.loads(bundle.path_of(signed).read_bytes())
     document["dsse_envelope"] = document["dsseEnvelope"]
     document["dsseEnvelope"] = {**document["dsseEnvelope"], "signatures": [{"sig": "AA==", "keyid": ""}]}

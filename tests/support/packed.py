@@ -30,6 +30,7 @@ def found(folder: Path, data: bytes = WEIGHTS) -> Found:
 
 def pack(folder: Path, name: str, data: bytes = WEIGHTS) -> Path:
     """A whole archive of that name in the folder."""
+    folder.mkdir(exist_ok=True)
     weights, path = found(folder, data), folder / f"{name}.mar"
     with mar.packed(path, name, weights, MEMBERS):
         assert not path.exists()

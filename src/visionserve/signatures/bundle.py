@@ -46,7 +46,7 @@ class Bundle:
     def document(self) -> bytes:
         """The bundle with nothing but what was understood of it.
 
-        The library that verifies takes several spellings of one field, of which a forger could give two.
+        The library that verifies it reads a file again, in its own way: so there is only one way to read it.
         """
         signature = {"sig": self.signature, "keyid": ""}
         return json.dumps(
