@@ -135,6 +135,18 @@ def test_serve_refuses_what_nobody_trusted_has_signed(run: Run, root: Path, flow
     assert not (root / "logs").exists()
 
 
+def test_serve_takes_what_is_signed_to_torchserve(run: Run, root: Path) -> None:
+    """Which ends at once here: the archive has no network in it."""
+    config = root / "config.properties"
+    right = config.read_text()
+    config.write_text(right + "vmargs=-XX:NoSuchFlag\n")
+    run("sign", "flowers", "--key", "release.key")
+    told = refused(run("serve", "flowers", "--trusted-key", "other.pub", "--trusted-key", "release.pub"))
+    config.write_text(right)
+    assert "TorchServe ended with code 1: " in told
+    assert "NoSuchFlag" in told
+
+
 def test_serve_with_trusted_keys_builds_nothing(run: Run, root: Path) -> None:
     (root / "flowers.pth").touch()
     told = refused(run("serve", "flowers.pth", "--trusted-key", "release.pub"))

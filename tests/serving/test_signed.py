@@ -1,58 +1,42 @@
-"""`serve --trusted-key` serves what was signed, and goes on doing so whatever becomes of the model store."""
+"""What was signed is served, and goes on being served whatever becomes of the model store."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.conftest import REPOSITORY
-from tests.support import keys, quick
+from tests.support import keys
 
 from visionserve.archiver.demo import colours
 from visionserve.client import Client
-from visionserve.project import Project
-from visionserve.server import state
+from visionserve.server import admission, health
+from visionserve.server.launcher import TorchServe
 from visionserve.server.properties import Properties
 from visionserve.signatures import signing
 
+if TYPE_CHECKING:
+    from tests.support import quick
+
 
 @pytest.mark.slow
-def test_a_signed_archive_is_served_from_a_copy_that_nobody_else_can_change(tmp_path: Path) -> None:
-    root = quick.project(tmp_path)
-    settings = Properties.read(REPOSITORY / "config.properties").on_free_ports()
-    settings.write(root / "config.properties")
-    release = keys.write(root, "release")
-    archive = quick.build(root, "quick", workers=1).archive.path
+def test_a_signed_archive_is_served_from_a_copy_that_nobody_else_can_change(
+    server: TorchServe, project: Path, offline: quick.Offline, tmp_path: Path
+) -> None:
+    release = keys.write(tmp_path, "release")
+    archive = Path(shutil.copy(server.archives["quick"], tmp_path))
     signing.sign(archive, release.signs())
-
-    command = [sys.executable, "-m", "visionserve", "serve", "quick", "--trusted-key", "release.pub"]
-    with (
-        (root / "errors.txt").open("w") as errors,
-        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=errors, text=True) as serving,
-    ):
-        assert serving.stdout is not None
-        try:
-            first = serving.stdout.readline()
-            assert first.startswith("ready quick"), first + (root / "errors.txt").read_text()
-            archive.write_bytes(b"hostile")  # the same file, not another one of that name
-
-            running = state.find(Project(root))
-            assert running is not None
-            copy = Path(running.archives["quick"])
-            assert copy.is_relative_to(running.folder)
-            assert Path(running.folder).stat().st_mode & 0o777 == 0o700
-            assert Path(running.folder).stat().st_uid == os.getuid()
-
-            picture = colours.picture("red", 1)
-            with Client(settings.inference, settings.management) as client:
-                answer = client.predict("quick", picture)
-            expected = quick.Offline(root)(picture)
-            assert next(iter(answer)) == next(iter(expected))
-        finally:
-            serving.terminate()
-            serving.wait(30)
-    assert serving.returncode == 0, (root / "errors.txt").read_text()
-    assert not Path(running.folder).exists()
+    settings = Properties.read(project / "config.properties").on_free_ports()
+    admit = admission.signed_by([release.verifies()])
+    with TorchServe({"quick": archive}, settings, tmp_path / "logs", admit) as running:
+        archive.write_bytes(b"hostile")  # the same file, not another one of that name, before it was unpacked
+        assert running.archives["quick"].is_relative_to(running.folder)
+        assert running.folder.stat().st_mode & 0o777 == 0o700
+        assert [name for name, _ in health.wait_until_ready(running, timeout=240)] == ["quick"]
+        picture = colours.picture("red", 1)
+        with Client(settings.inference, settings.management) as client:
+            answer = client.predict("quick", picture)
+        assert next(iter(answer)) == next(iter(offline(picture)))
+        running.process.kill()
+    assert not running.folder.exists()
