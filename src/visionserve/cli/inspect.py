@@ -28,12 +28,13 @@ def inspect(
 
     Of an archive: its model and digest, and who is said to have signed it.
     """
-    from visionserve.archiver import inspection
     from visionserve.project import SUFFIX
 
     if file.suffix == SUFFIX:
         _inspect_archive(file, as_json=as_json)
         return
+    from visionserve.archiver import inspection
+
     with busy(f"reading {file}"):
         found = inspection.inspect(file, key, trust_pickle=trust_pickle)
     if as_json:
