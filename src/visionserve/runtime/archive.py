@@ -138,16 +138,17 @@ def pixels_file(name: str) -> str:
 
 
 def known_answers(root: Root) -> list[tuple[Picture, frozenset[str]]]:
-    """The golden pictures, each with the labels a right answer may begin with.
+    """The golden pictures, the surest first, each with the labels a right answer may begin with.
 
-    That is one label, and those recorded so close to it that another processor may put them first.
+    That is one label, and those recorded so close to it that another processor may put them first. A lower
+    precision may do so with others too; the surest picture's is the last that it changes.
 
     Raises:
         SpecError: The labels or a picture are missing or damaged.
         GoldenError: The recorded answers are damaged, or are of other labels or classes.
     """
     labels = read_labels(root)
-    answers = _answers(root, labels)
+    answers = sorted(_answers(root, labels), key=lambda answer: -answer.margin)
     return [
         (picture, frozenset(labels[index] for index in answer.best()))
         for picture, answer in zip(_pictures(root, answers), answers, strict=True)

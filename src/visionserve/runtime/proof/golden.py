@@ -60,6 +60,12 @@ class Answer:
         powers = np.exp(self.logits.astype(np.float64) - self.logits.max())
         return np.asarray(powers / powers.sum())
 
+    @property
+    def margin(self) -> float:
+        """How much more probable the best class is than the next; 1 where there is no other."""
+        highest = np.sort(np.append(self.probabilities, 0.0))[::-1]
+        return float(highest[0] - highest[1])
+
     def best(self, within: float = CLOSE) -> list[int]:
         """The most probable class, then those whose probability is `within` of it."""
         probabilities = self.probabilities
