@@ -33,6 +33,6 @@ def pack(folder: Path, name: str, data: bytes = WEIGHTS) -> Path:
     folder.mkdir(exist_ok=True)
     weights, path = found(folder, data), folder / f"{name}.mar"
     with mar.packed(path, name, weights, MEMBERS):
-        assert not path.exists()
+        pass
     weights.path.unlink()
     return path

@@ -140,3 +140,16 @@ def test_a_worker_does_not_open_what_was_changed(demo_archives: dict[str, Built]
     (folder / archive.LABELS_FILE).write_text(json.dumps(labels))
     with pytest.raises(IntegrityError, match=r"the archive's labels\.json is not what was built"):
         Worker.open(folder)
+
+
+def test_an_archive_has_its_name_once_it_is_proven(tmp_path: Path) -> None:
+    path = tmp_path / "net.mar"
+    with mar.packed(path, "net", found(tmp_path), MEMBERS) as unproven:
+        assert not path.exists()
+        store.require_undamaged(unproven)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["net.mar", "net.pth"]
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), mar.packed(path, "net", found(tmp_path), MEMBERS):
+        raise ZeroDivisionError
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["net.mar", "net.pth"]
+    assert path.read_bytes() == before
