@@ -159,6 +159,28 @@ def require(report: Report, min_agreement: float) -> None:
         )
 
 
+def read_all(paths: Sequence[Path], model: Model, *, skip_broken: bool) -> list[npt.NDArray[np.uint8]]:
+    """Pictures as the served network would see them.
+
+    Args:
+        paths: Their files.
+        model: The model.
+        skip_broken: Leave out what cannot be decoded, as a check on the same pictures does.
+
+    Raises:
+        CalibrationError: One cannot be decoded; if they are to be left out, so many that less than half remain.
+    """
+    pixels, broken = [], 0
+    for path in paths:
+        try:
+            pixels.append(read(path, model))
+        except CalibrationError:
+            broken += 1
+            if not skip_broken or 2 * broken > len(paths):
+                raise
+    return pixels
+
+
 def read(path: Path, model: Model) -> npt.NDArray[np.uint8]:
     """A picture as the served network would see it: uint8 `[crop, crop, 3]`.
 

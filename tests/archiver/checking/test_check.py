@@ -148,9 +148,17 @@ def test_pictures_that_cannot_be_decoded_do_not_count(
         build("damaged", weights, more=f"  check: {tmp_path}\n")
 
 
-def test_the_same_folder_calibrates_int8_and_other_pictures_judge(build: Build, weights: Weights) -> None:
+def test_the_same_folder_calibrates_int8_and_other_pictures_judge(
+    build: Build, weights: Weights, pictures: Path
+) -> None:
     more = "  check: pictures\n  minAgreement: 0.5\n"
-    built = build("int8", weights, more=more, engine="openvino", precision="int8")
+    broken = pictures / max(colours.HUES) / "zz.jpg"
+    broken.write_bytes(b"no picture")
+    try:
+        built = build("int8", weights, more=more, engine="openvino", precision="int8")
+    finally:
+        broken.unlink()
+    assert "1 pictures cannot be decoded" in notes(built)
     assert built.int8 is not None
     assert built.checked is not None
     assert built.int8.calibrated == 25
