@@ -52,6 +52,22 @@ def test_what_was_verified_is_a_copy_that_later_changes_do_not_reach(
     assert not place.is_symlink()
 
 
+def test_what_was_changed_only_while_it_was_copied_is_refused(
+    flowers: Path, place: Path, release: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = flowers.read_bytes()
+    copy = shutil.copyfile
+
+    def between(source: Path, target: Path) -> None:
+        source.write_bytes(b"hostile")
+        copy(source, target)
+        source.write_bytes(right)
+
+    monkeypatch.setattr(shutil, "copyfile", between)
+    with pytest.raises(SignatureError, match="it has changed since"):
+        admission.signed_by([release.verifies()])(flowers, place)
+
+
 def test_a_link_is_admitted_as_what_it_leads_to(flowers: Path, place: Path, release: Files) -> None:
     elsewhere = flowers.parent / "elsewhere"
     flowers.rename(elsewhere)
