@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,14 @@ def test_what_cannot_be_signed_is_one_line(run: Run, flowers: Path) -> None:
     assert not bundle.path_of(flowers).exists()
 
 
+def test_a_name_that_is_no_text_cannot_be_signed(run: Run, flowers: Path) -> None:
+    odd = flowers.with_name(os.fsdecode(b"\xff.mar"))
+    flowers.rename(odd)
+    told = refused(run("sign", odd.relative_to(odd.parents[1]), "--key", "release.key"))
+    assert r"model_store/\udcff.mar cannot be signed" in told
+    assert not bundle.path_of(odd).exists()
+
+
 def test_an_encrypted_key_takes_its_passphrase_from_the_environment(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +142,12 @@ def test_serve_refuses_what_nobody_trusted_has_signed(run: Run, root: Path, flow
     told = refused(run(*serve, "model_store/flowers.mar", "--trusted-key", "other.pub"))
     assert "model_store/flowers.mar is not what was signed: it has changed since" in told
     assert not (root / "logs").exists()
+
+
+def test_a_name_of_a_file_writes_no_lines_of_its_own(run: Run, flowers: Path) -> None:
+    flowers.rename(flowers.with_name("x\n\x1b[32mready flowers.mar"))
+    told = refused(run("serve", "--trusted-key", "release.pub"))
+    assert r"model_store/x\n\x1b[32mready flowers.mar is not signed" in told
 
 
 def test_serve_takes_what_is_signed_to_torchserve(run: Run, root: Path) -> None:

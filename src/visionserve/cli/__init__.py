@@ -25,7 +25,7 @@ from visionserve.cli import (
     verify,
     weights,
 )
-from visionserve.cli.console import errors, interrupted, marked
+from visionserve.cli.console import errors, interrupted, marked, one_line
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def main() -> None:
     try:
         app()
     except VisionserveError as error:
-        errors.print(marked("bold red", "error:", f" {error}"), soft_wrap=True)
+        errors.print(marked("bold red", "error:", f" {one_line(str(error))}"), soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # Ours are told with their cause where they are known; a full disk can happen anywhere.
         place = f"{error.filename}: " if error.filename else ""
         what = "is a file, where a folder has to be" if isinstance(error, FileExistsError) else error.strerror
-        errors.print(marked("bold red", "error:", f" {place}{what or error}"), soft_wrap=True)
+        errors.print(marked("bold red", "error:", f" {one_line(f'{place}{what or error}')}"), soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -27,6 +27,11 @@ def marked(style: str, word: str, rest: str) -> Text:
     return Text.assemble((word, style), rest)
 
 
+def one_line(text: str) -> str:
+    """A text with nothing in it that a terminal would obey: the name of a file may hold a message of its own."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def note(text: str) -> None:
     """Say something that is no error, and that the user should know."""
     errors.print(marked("yellow", "note:", f" {text}"), soft_wrap=True)

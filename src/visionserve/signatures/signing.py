@@ -7,7 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionserve.runtime.errors import first_line
 from visionserve.signatures import bundle
+from visionserve.signatures.errors import SignatureError
 
 if TYPE_CHECKING:
     from visionserve.signatures.bundle import Bundle
@@ -25,6 +27,7 @@ def sign(archive: Path, key: PrivateKey) -> Bundle:
         The signature as it was written.
 
     Raises:
+        SignatureError: It has a name that a signature cannot hold.
         OSError: The archive cannot be read, or its folder not written.
     """
     from model_signing import hashing, signing
@@ -35,7 +38,12 @@ def sign(archive: Path, key: PrivateKey) -> Bundle:
         config = signing.Config().set_hashing_config(hashing.Config().set_allow_symlinks(True))
         # It asks for text, and hands it on to where bytes are wanted.
         config.use_elliptic_key_signer(private_key=key.path, password=key.passphrase)  # type: ignore[arg-type]
-        config.sign(archive, written)
+        try:
+            config.sign(archive, written)
+        except OSError:
+            raise
+        except Exception as error:  # whatever the library raises of what it cannot write down
+            raise SignatureError(f"{archive} cannot be signed ({first_line(error)})") from error
         data = written.read_bytes()
     target = bundle.path_of(archive)
     handle, temporary = tempfile.mkstemp(dir=archive.parent, prefix=f".{target.name}.")
