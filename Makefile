@@ -33,7 +33,7 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark clean
+	test-all test-masked test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,7 +84,7 @@ test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser inc
 	$(BESIDE)
 	$(BIN)/python -m pytest $(ALONE)
 
-test-all: $(VENV)/.browser $(VENV)/.benchmark ## the same and the long tests: a quarter of an hour
+test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the long tests: a quarter of an hour
 	$(BESIDE) -m "not manual"
 	$(BIN)/python -m pytest $(ALONE) -m "not manual"
 
@@ -112,6 +112,9 @@ lint: $(VENV)/.lint $(VENV)/.test $(VENV)/.benchmark ## ruff, mypy --strict, imp
 
 benchmark: $(VENV)/.benchmark ## measure beside stock TorchServe and LitServe, refresh the README   [QUICK=1]
 	$(BIN)/python -m benchmarks run $(if $(QUICK),--quick)
+
+precision: $(VENV)/.demo ## how far bf16, int8 and fast decoding are from fp32, on real photographs: minutes
+	$(BIN)/python -m benchmarks.precision
 
 test-benchmark: $(VENV)/.benchmark $(VENV)/.test ## a very small benchmark, every contender included
 	$(BIN)/python -m pytest -m manual tests/benchmarks

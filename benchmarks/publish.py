@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks import chart, tables
+from benchmarks.markers import Markers
 from benchmarks.results import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "benchmarks/results"
-BEGIN = "<!-- benchmark: written by `make benchmark`, do not edit -->"
-END = "<!-- benchmark: end -->"
+MARKERS = Markers("benchmark", "make benchmark")
 
 
 def beside(path: Path) -> list[Path]:
@@ -49,17 +49,7 @@ def pages(root: Path) -> list[Path]:
         return []
     results = Results.read(path)
     sections = {root / "README.md": _brief(results), root / "docs" / "performance.md": _whole(results, path)}
-    return [page for page, section in sections.items() if _put(page, section)]
-
-
-def _put(page: Path, section: str) -> bool:
-    text = page.read_text(encoding="utf-8") if page.exists() else ""
-    if BEGIN not in text or END not in text:
-        return False
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(before + BEGIN + "\n" + section + "\n" + END + after, encoding="utf-8")
-    return True
+    return [page for page, section in sections.items() if MARKERS.put(page, section)]
 
 
 def _brief(results: Results) -> str:

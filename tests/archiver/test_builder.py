@@ -146,3 +146,22 @@ def test_a_failed_build_leaves_the_earlier_archive(
         builder.build(project, catalog.read(source), source)
     assert hashlib.sha256(before.path.read_bytes()).hexdigest() == before.sha256
     assert not list(before.path.parent.glob(".*.mar"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("proven_bare")
+def test_a_network_that_fast_decoding_decides_is_built_and_knows_both_answers(
+    project: Path, demo_archives: dict[str, Built], tmp_path: Path
+) -> None:
+    """Photographs are close calls to one that knows colours, and the two ways of decoding name two of them.
+
+    Both are right answers of its archive, which would be refused else when it is asked in a bare process.
+    """
+    source = tmp_path / "demo-resnet18-fast.yaml"
+    source.write_text(catalog.find(project, "demo-resnet18").read_text() + "  decode: fast\n")
+    fast, exact = (
+        {picture.name: labels for picture, labels in archive.known_answers(zipfile.Path(built.archive.path))}
+        for built in (builder.build(project, catalog.read(source), source), demo_archives["demo-resnet18"])
+    )
+    assert all(exact[name] <= labels for name, labels in fast.items())
+    assert any(exact[name] < labels for name, labels in fast.items())

@@ -18,7 +18,7 @@ from benchmarks import publish
 if TYPE_CHECKING:
     from pathlib import Path
 
-README = f"# project\n\nbefore\n\n{publish.BEGIN}\nold\n{publish.END}\n\nafter\n"
+README = f"# project\n\nbefore\n\n{publish.MARKERS.begin}\nold\n{publish.MARKERS.end}\n\nafter\n"
 
 
 @pytest.fixture

@@ -81,8 +81,9 @@ def test_a_record_of_other_classes_is_refused(answers: list[golden.Answer]) -> N
 
 
 def test_answers_survive_json() -> None:
-    labels, (answer,) = golden.from_json(golden.to_json(LABELS, KNOWN))
-    assert (answer.picture, answer.logits.tolist()) == ("photograph", RIGHT.tolist())
+    known = [golden.Answer("photograph", RIGHT, fast=(1,))]
+    labels, (answer,) = golden.from_json(golden.to_json(LABELS, known))
+    assert (answer.picture, answer.logits.tolist(), answer.fast) == ("photograph", RIGHT.tolist(), (1,))
     golden.require_labels(labels, LABELS)
 
 
@@ -95,6 +96,7 @@ def test_other_labels_or_another_order_are_refused(labels: list[str]) -> None:
 def test_classes_that_are_nearly_as_probable_are_right_too() -> None:
     assert golden.Answer("photograph", np.array([2.0, 1.95, 0.0], np.float32)).best() == [0, 1]
     assert golden.Answer("photograph", RIGHT).best() == [0]
+    assert golden.Answer("photograph", RIGHT, fast=(2, 0)).best() == [0, 2]
 
 
 def test_any_label_has_a_digest() -> None:
@@ -113,6 +115,7 @@ NAN = {"picture": "x", "logits": "AADAfw=="}
         {"labels": "", "answers": [{"picture": "x", "logits": "*"}]},
         {"labels": "", "answers": [{"picture": "x", "logits": "AAA="}]},
         {"labels": "", "answers": [NAN]},
+        {"labels": "", "answers": [{"picture": "x", "logits": "AAAAAA==", "fast": [1]}]},
         {"labels": "", "answers": [{"picture": "../x", "logits": "AAAAAA=="}]},
     ],
 )

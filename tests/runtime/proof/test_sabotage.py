@@ -16,7 +16,7 @@ from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.errors import GoldenError
 from visionserve.runtime.model import Transform
 from visionserve.runtime.pictures import decode
-from visionserve.runtime.proof import agreement, drawing, golden
+from visionserve.runtime.proof import agreement, bounds, drawing, golden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,9 +149,9 @@ def test_a_wrong_network_is_refused(
 
 def test_random_logits_are_refused(known: golden.Golden) -> None:
     rows = torch.randn(len(known.answers), len(LABELS), generator=torch.Generator().manual_seed(0))
-    for tolerance in golden.TOLERANCE.values():
+    for allowed in (bounds.FP32, bounds.BF16, bounds.INT8):
         with pytest.raises(GoldenError):
-            golden.verify(known.answers, rows, LABELS, tolerance)
+            golden.verify(known.answers, rows, LABELS, allowed.picture)
 
 
 @pytest.mark.parametrize("exact", [True, False])

