@@ -227,10 +227,7 @@ def test_a_weights_file_is_served_from_an_empty_folder(user: User) -> None:
         assert renamed == LABELS[-1 - LABELS.index(red)]
     yaml = user.folder / "models" / "grove.yaml"
     yaml.write_text(yaml.read_text().replace("topK: 5", "topK: 2"))
-    with user.serving("grove") as printed:
-        assert "built again: changed since: settings" in printed
-        with Client(settings.inference, settings.management) as client:
-            assert len(client.predict("grove", colours.picture("red", 5))) == 2
+    assert "built again: changed since: settings" in user.said("engine", "grove")
     summary = user.run("summary", "resnet18", "--classes", "7", "--input", "3x96x96")
     assert "7 classes, from --classes" in summary.stdout
 

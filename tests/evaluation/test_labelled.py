@@ -49,6 +49,7 @@ def test_what_tools_leave_behind_is_no_class_and_no_picture(tmp_path: Path) -> N
         "\ufefflabel;filename\ntulip;a.jpg\ndaisy;b.jpg\n",
         "a.jpg\ttulip\nb.jpg\tdaisy\n",
         "id,breed\na,tulip\nb,daisy\n",
+        "label,photo\ntulip,a.jpg\ndaisy,b.jpg\n",
         'width,image_id,label\n5,"a",tulip\n6,"b",daisy\n',
     ],
     ids=[
@@ -56,6 +57,7 @@ def test_what_tools_leave_behind_is_no_class_and_no_picture(tmp_path: Path) -> N
         "semicolons and a byte-order mark",
         "no header",
         "Kaggle's names without suffix",
+        "an unknown name for the pictures",
         "more columns",
     ],
 )
@@ -133,3 +135,11 @@ def test_a_part_of_the_pictures_has_as_many_of_each_class_as_can_be(of_class: li
 def test_suffixes_are_those_of_pictures(tmp_path: Path) -> None:
     touch(tmp_path, *(f"a/b{suffix}" for suffix in layouts.SUFFIXES), "a/c.heic", "a/d.mar")
     assert {path.suffix for path in layouts.pictures_in(tmp_path)} == layouts.SUFFIXES
+
+
+@pytest.mark.parametrize("text", ["missing.jpg,tulip\nb.jpg,daisy\n", "label,name\n,a.jpg\n"])
+def test_a_row_without_picture_or_class_is_named(text: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(LabelledPicturesError, match=r"row [12]"):
+        targets(tmp_path)

@@ -19,7 +19,7 @@ from visionserve.archiver.models import labels
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.networks import architectures, sources
 from visionserve.archiver.proving import bare
-from visionserve.archiver.reference import Reference, every_core
+from visionserve.archiver.reference import Reference, every_core, without_tf32
 from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.project import Project
 from visionserve.runtime.archive import LABELS_FILE
@@ -117,7 +117,12 @@ def build(
         VisionserveError: The weights are missing, damaged or not this architecture's, or the labels do not
             match; nothing is written.
     """
-    with sources.importable(root), every_core(), tempfile.TemporaryDirectory(prefix="visionserve-") as scratch:
+    with (
+        sources.importable(root),
+        every_core(),
+        without_tf32(),
+        tempfile.TemporaryDirectory(prefix="visionserve-") as scratch,
+    ):
         weights = _weights(root, spec, weights_path, trust_pickle=trust_pickle)
         served = _served(spec, weights, Path(scratch))
         known = Reference.of(served.model, weights.fitted)

@@ -9,13 +9,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 import visionserve
 from visionserve.archiver import revision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import torch
 
     from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.checking.check import Checked
@@ -64,9 +64,8 @@ def facts(
             "dtypes": checkpoint.dtypes,
             "unpickled": checkpoint.trusted,
         },
-        # TF32 rounds as bf16 does; the reference is without it.
         "device": device.type,
-        "tf32": False,
+        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
         **({"commit": commit} if commit else {}),
         "command": command(),
         "versions": versions(),

@@ -65,6 +65,20 @@ class Reference:
 
 
 @contextmanager
+def without_tf32() -> Iterator[None]:
+    """Compute on a GPU with all of fp32's digits: TF32, torch's default for convolutions, keeps 10 bits of 23."""
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = False
+    try:
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
+
+
+@contextmanager
 def every_core() -> Iterator[None]:
     """Compute with every core, whatever this process loaded before: the last digits of an answer depend on it."""
     threads = torch.get_num_threads()

@@ -80,7 +80,7 @@ def _from_csv(table: Path) -> list[tuple[Path, str]]:
     found = [
         (_file(table, by_name, row[name_at].strip(), number), row[class_at].strip())
         for number, row in enumerate(rows[headed:], start=1 + headed)
-        if _complete(table, row, max(name_at, class_at), number)
+        if _complete(table, row, (name_at, class_at), number)
     ]
     if not found:
         raise LabelledPicturesError(f"{table} has a header and no rows")
@@ -117,12 +117,16 @@ def _columns(table: Path, first: Sequence[str], by_name: Mapping[str, Sequence[P
             f"{table} has {len(first)} columns, '{', '.join(first)}': name those of the pictures and their classes"
             " 'name' and 'label'"
         )
-    is_row = (table.parent / first[0].strip()).is_file() or first[0].strip() in by_name
-    return (0, 1, 0) if is_row else (name_at or 0, 1 - (name_at or 0), 1)
+    named = first[0].strip()
+    if (table.parent / named).is_file() or named in by_name or Path(named).suffix.lower() in SUFFIXES:
+        return 0, 1, 0
+    if name_at is None:
+        name_at = 0 if class_at is None else 1 - class_at
+    return name_at, 1 - name_at, 1
 
 
-def _complete(table: Path, row: Sequence[str], last: int, number: int) -> bool:
-    if len(row) <= last or not row[last].strip():
+def _complete(table: Path, row: Sequence[str], columns: tuple[int, int], number: int) -> bool:
+    if len(row) <= max(columns) or not all(row[at].strip() for at in columns):
         raise LabelledPicturesError(f"{table}, row {number}: '{','.join(row)}' lacks a name or a class")
     return True
 

@@ -64,6 +64,8 @@ def verify(signature: Bundle, content: Path, keys: Sequence[PublicKey], called: 
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=public)
         try:
             verifier.set_hashing_config(hashing.Config().set_allow_symlinks(True)).verify(content, document)
+        except OSError:  # of reading the content, or of the temporary folder
+            raise
         except Exception as error:  # whatever the library raises of what a forger wrote
             raise SignatureError(
                 f"{bundle.path_of(signature.archive)} is not the work of {key.named}, whose it says it is"

@@ -7,6 +7,7 @@ import os
 import sys
 import zipfile
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +19,11 @@ from torch import nn
 
 from visionserve.archiver import builder
 from visionserve.archiver.errors import UnprovenError
+from visionserve.archiver.proving import opening
 from visionserve.runtime.archive import PROVENANCE_FILE
 from visionserve.runtime.errors import EngineError, GoldenError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from visionserve.archiver.models.spec import ModelSpec
 
 CPU = torch.device("cpu")
@@ -127,3 +127,11 @@ def test_the_provenance_tells_source_commit_command_and_versions(
     assert {"python", "visionserve", "torchvision", "pillow", "numpy"} <= set(told["versions"])
     assert told["command"] == "visionserve archive told"
     assert "commit" not in told  # the folder is in no repository
+
+
+def test_pythons_own_modules_below_a_project_are_no_part_of_it(tmp_path: Path) -> None:
+    standard, home = Path(os.__file__).parent, Path(os.__file__).parents[2]
+    assert not opening._is_of(standard, [home])
+    assert not opening._is_of(standard / "lib-dynload", [home])
+    assert not opening._is_of(tmp_path / "env" / "site-packages", [tmp_path])
+    assert opening._is_of(tmp_path / "src", [tmp_path])

@@ -109,6 +109,11 @@ def check(
     """
     found = labelled.read(source, model.labels)
     there = [one for one in found.pictures if one.path not in left_out]
+    if not there:
+        raise CheckError(
+            f"{source}: all of its {len(found.pictures)} pictures calibrate int8, so none is left to judge it;"
+            " give others to 'calibration:' or to 'check:'"
+        )
     chosen = labelled.evenly(there, MOST)
     plain = fp32(model.transform)
     answered, undecodable = _answers(chosen, model, engine, plain)
@@ -164,7 +169,7 @@ def _answers(
                 right = served
                 if not exact:
                     right = decode.prepare(data, model.max_pixels, model.transform, exact=True)[0]
-            except RequestError as error:
+            except (RequestError, OSError) as error:
                 failed.append(f"{one.path}: {error}")
             else:
                 decoded.append((one, served, right))

@@ -63,7 +63,13 @@ def prove(archive: Path, project: Path, device: torch.device) -> str:
         # -P: neither the program's folder nor the working directory is imported from (Python 3.11).
         command = [sys.executable, "-P", str(_OPENING), str(unpacked), str(report), gpu, *map(str, hidden)]
         ended = subprocess.run(
-            command, cwd=unpacked, env=_environment(), capture_output=True, text=True, check=False
+            command,
+            cwd=unpacked,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
         if not report.exists():
             raise UnprovenError(f"the finished archive cannot be opened: {_end(ended)}")
@@ -95,5 +101,6 @@ def _end(ended: subprocess.CompletedProcess[str]) -> str:
     lines: Sequence[str] = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
     said = f": {' | '.join(lines[-_LINES_SHOWN:])}" if lines else ""
     if ended.returncode < 0:
-        return f"its process was ended by {signal.Signals(-ended.returncode).name}{said}"
+        ends = {number.value: number.name for number in signal.Signals}
+        return f"its process was ended by {ends.get(-ended.returncode, f'signal {-ended.returncode}')}{said}"
     return f"its process ended with exit code {ended.returncode}{said}"

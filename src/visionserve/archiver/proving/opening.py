@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import sysconfig
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _INSTALLED = {"site-packages", "dist-packages"}
+# Python's own modules, which may lie below a project too: in an environment of its own, or in a home folder.
+_STANDARD = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")]
 
 
 def main(folder: Path, report: Path, gpu: str, projects: Sequence[Path]) -> None:
@@ -50,7 +53,8 @@ def _hide(projects: Sequence[Path]) -> None:
 def _is_of(path: Path, projects: Sequence[Path]) -> bool:
     """Whether a path is a project's own: at or below its folder, and not installed there."""
     found = path.resolve()
-    return any(found.is_relative_to(project) for project in projects) and not _INSTALLED & set(found.parts)
+    installed = _INSTALLED & set(found.parts) or any(found.is_relative_to(folder) for folder in _STANDARD)
+    return not installed and any(found.is_relative_to(project) for project in projects)
 
 
 def _opened(folder: Path, gpu: int | None) -> str:

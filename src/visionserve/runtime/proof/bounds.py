@@ -20,8 +20,8 @@ class Bounds:
     lone_class: float
 
 
-# What is allowed of a picture and a class is at least twice what right engines do on the golden pictures. `make
-# precision` measures that on trained networks: EfficientNet-Lite0 of ImageNet, ResNet-18 and ResNet-50 of
+# What is allowed of a picture and a class is about twice what right engines do on the golden pictures, or more.
+# `make precision` measures that on trained networks: EfficientNet-Lite0 of ImageNet, ResNet-18 and ResNet-50 of
 # colours, to which these pictures are like nothing they know; tests/runtime/proof/test_margins.py does on
 # torchvision's of random weights, in batches of 1 to 8.
 
