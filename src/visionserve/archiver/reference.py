@@ -67,15 +67,13 @@ class Reference:
 @contextmanager
 def without_tf32() -> Iterator[None]:
     """Compute on a GPU with all of fp32's digits: TF32, torch's default for convolutions, keeps 10 bits of 23."""
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [backend.allow_tf32 for backend in backends]
-    for backend in backends:
-        backend.allow_tf32 = False
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = False
     try:
         yield
     finally:
-        for backend, allowed in zip(backends, before, strict=True):
-            backend.allow_tf32 = allowed
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 @contextmanager
