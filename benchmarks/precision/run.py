@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from benchmarks.errors import NotRun
 from benchmarks.precision import proof
 from benchmarks.precision.figures import Figures, compare
 from benchmarks.precision.variants import ENGINES, Archives
+from visionserve import progress
 from visionserve.runtime.pictures import decode
 from visionserve.runtime.pictures.fit import stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from visionserve.runtime.engines import Engine
     from visionserve.runtime.model import Transform
 
-_T = TypeVar("_T")
 
 _DECODINGS = ("exact", "fast")  # what is right comes first
 _MAX_PIXELS = 1 << 26
@@ -104,7 +102,7 @@ def _decode(pictures: Sequence[bytes], transform: Transform, decoding: str) -> _
     start = time.perf_counter()
     pixels = [
         decode.prepare(data, _MAX_PIXELS, transform, exact=decoding == "exact")[0]
-        for data in _progress(pictures, f"decoded {decoding}")
+        for data in progress.bar(pictures, f"decoded {decoding}")
     ]
     return _Decoded(decoding, pixels, 1e3 * (time.perf_counter() - start) / len(pixels))
 
@@ -114,10 +112,5 @@ def _answer(engine: Engine, decoded: _Decoded) -> tuple[npt.NDArray[np.float32],
     engine.logits(stack(decoded.pixels[:1]))
     what = f"decoded {decoded.decoding}, {engine.name} {engine.precision}"
     start = time.perf_counter()
-    rows = [engine.logits(stack([picture])).numpy() for picture in _progress(decoded.pixels, what)]
+    rows = [engine.logits(stack([picture])).numpy() for picture in progress.bar(decoded.pixels, what)]
     return np.concatenate(rows), 1e3 * (time.perf_counter() - start) / len(rows)
-
-
-def _progress(items: Sequence[_T], description: str) -> Iterable[_T]:
-    console = Console(stderr=True)
-    return track(items, f"{description:<32}", console=console, transient=True, disable=not console.is_terminal)

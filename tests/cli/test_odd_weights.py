@@ -42,7 +42,7 @@ def last_line(text: str) -> str:
         (["--mean", "nan,0,0"], "input.mean is [nan, 0.0, 0.0]: every value must be a finite number"),
         (["--std", "1e400,1,1"], "input.std is [inf, 1.0, 1.0]: every value must be a finite number"),
         (["--mean", "123.7,116.3,103.5"], "it is subtracted from pixels scaled to [0, 1]; divide by 255"),
-        (["--crop", "1"], "squeezenet1_1 cannot take pictures of 1x1: "),
+        (["--crop", "1"], "squeezenet1_1 fails on pictures of 1x1: "),
     ],
 )
 def test_a_value_that_makes_no_sense(

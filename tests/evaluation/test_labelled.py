@@ -103,15 +103,18 @@ def test_what_is_no_layout_is_said(tmp_path: Path, files: list[str], message: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,label\nz.jpg,tulip\n", "row 2: there is no picture 'z.jpg'"),
+        ("name,label\n\n\nz.jpg,tulip\n", "line 4: there is no picture 'z.jpg'"),
+        ('name,label\na.jpg,"tu\nlip"\nz.jpg,tulip\n', "line 4: there is no picture 'z.jpg'"),
+        ("name,label\nz\u2028y.jpg,tulip\n", "there is no picture 'z\u2028y.jpg'"),
+        ("name,label\nz.jpg,tulip\n", "line 2: there is no picture 'z.jpg'"),
         ("name,label\na.jpg\n", "lacks a name or a class"),
-        ("name,label\nb.jpg,tulip\n", "row 2: 'b.jpg' may be"),
+        ("name,label\nb.jpg,tulip\n", "line 2: 'b.jpg' may be"),
         ("name,label\n", "no rows"),
         ("", "is empty"),
         ("just words\n", "has 1 columns"),
     ],
 )
-def test_what_is_wrong_with_a_csv_is_said_with_its_row(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_wrong_with_a_csv_is_said_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     touch(tmp_path, "one/a.jpg", "one/b.jpg", "two/b.jpg")
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     with pytest.raises(LabelledPicturesError) as caught:
@@ -141,5 +144,5 @@ def test_suffixes_are_those_of_pictures(tmp_path: Path) -> None:
 def test_a_row_without_picture_or_class_is_named(text: str, tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(LabelledPicturesError, match=r"row [12]"):
+    with pytest.raises(LabelledPicturesError, match=r"line [12]"):
         targets(tmp_path)

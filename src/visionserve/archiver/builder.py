@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from visionserve.archiver import artefacts, contents, mar, provenance
 from visionserve.archiver.checking import check
+from visionserve.archiver.determinism import every_core, without_tf32
 from visionserve.archiver.models import labels
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.networks import architectures, sources
 from visionserve.archiver.proving import bare
-from visionserve.archiver.reference import Reference, every_core, without_tf32
+from visionserve.archiver.reference import Reference
 from visionserve.archiver.weights import checkpoints, conversion, digests, entries, lookup
 from visionserve.project import Project
 from visionserve.runtime.archive import LABELS_FILE
@@ -210,7 +211,7 @@ def _check(
         return None
     calibrating = made.int8.calibrating if made.int8 else frozenset()
     engine = _engine_here(scratch / "unpacked", served, made.members, golden, known.device)
-    checked = check.check(root / spec.handler.check, served.model, engine, known.behind, calibrating)
+    checked = check.judge(root / spec.handler.check, served.model, engine, known.behind, calibrating)
     check.require(checked, spec.handler.min_accuracy)
     return checked
 
@@ -222,7 +223,7 @@ def _engine_here(
 
     Raises:
         EngineError: What the spec pins is lacking here.
-        GoldenError: It gives other answers than fp32.
+        GoldenError: It gives other answers than those recorded.
     """
     folder.mkdir()
     for name, data in members.items():

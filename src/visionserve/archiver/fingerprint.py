@@ -8,7 +8,6 @@ import importlib
 import json
 import zipfile
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from visionserve.archiver.weights import lookup
 from visionserve.evaluation import layouts
 from visionserve.runtime import network
 from visionserve.runtime.archive import PROVENANCE_FILE
+from visionserve.runtime.integrity import UNREADABLE
 from visionserve.runtime.machine import device
-from visionserve.runtime.proof.integrity import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from visionserve.archiver.assumptions import Assumed
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.project import Project
-
-_DECISIVE = ("torch", "torchvision", "pillow", "openvino")
 
 
 def of_assumed(project: Project, assumed: Assumed) -> dict[str, str]:
@@ -54,6 +51,7 @@ def _of(project: Project, spec: ModelSpec, sha256: str, names: Sequence[str]) ->
     handler = spec.handler
     # What a model is checked on decides nothing of what is built, so the same archive serves without a check.
     unchecked = dataclasses.replace(spec, handler=dataclasses.replace(handler, check=None, min_accuracy=None))
+    libraries = {name: version for name, version in provenance.versions().items() if name in provenance.LIBRARIES}
     code = [project.handler, *contents.runtime_files().values(), *sorted(Path(__file__).parent.rglob("*.py"))]
     return {
         "weights": sha256,
@@ -63,7 +61,7 @@ def _of(project: Project, spec: ModelSpec, sha256: str, names: Sequence[str]) ->
         **({"the check's pictures": _checked_on(project, spec)} if handler.check else {}),
         "the network's code": _digest(*(path.read_bytes() for path in _own_code(project, handler.architecture))),
         "visionserve": _digest(*(path.read_bytes() for path in code)),
-        "libraries": ", ".join(_versions()) + f" on {device.best().type}",
+        "libraries": f"{json.dumps(libraries)} on {device.best().type}",
     }
 
 
@@ -115,16 +113,6 @@ def _provenance(archive: Path) -> dict[str, Any]:
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> Sequence[str]:
     """The topics that differ."""
     return [topic for topic in now if before.get(topic) != now[topic]]
-
-
-def _versions() -> list[str]:
-    installed = {}
-    for package in _DECISIVE:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            installed[package] = "absent"
-    return [f"{package} {version}" for package, version in installed.items()]
 
 
 def _digest(*parts: bytes) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.archiver.weights.digests import sha256_of
+from visionserve.runtime import integrity
 from visionserve.runtime.archive import CONFIG_FILE, MANIFEST_FILE
 from visionserve.runtime.errors import WeightsError
-from visionserve.runtime.proof import integrity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

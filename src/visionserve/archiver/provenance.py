@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BUILT_FROM = "built_from"
 
 # What has a say in what an archive holds or answers.
-_LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "openvino", "nncf")
+LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "openvino", "nncf")
 
 
 def facts(
@@ -82,7 +82,7 @@ def command() -> str:
 def versions() -> dict[str, str]:
     """The version of Python, of visionserve and of each library that is here."""
     found = {"python": ".".join(map(str, sys.version_info[:3])), "visionserve": visionserve.__version__}
-    for library in _LIBRARIES:
+    for library in LIBRARIES:
         try:
             found[library] = metadata.version(library)
         except metadata.PackageNotFoundError:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from visionserve.runtime import network
 from visionserve.runtime.engines.eager import EagerEngine
-from visionserve.runtime.machine import cores
 from visionserve.runtime.machine import device as devices
 from visionserve.runtime.proof import agreement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import numpy.typing as npt
+    import torch
     from torch import nn
 
     from visionserve.archiver.networks.architectures import Fitted
@@ -62,26 +57,3 @@ class Reference:
     def behind(self, transform: Transform) -> Engine:
         """The same network behind another transform."""
         return EagerEngine(self.network, transform, self.device)
-
-
-@contextmanager
-def without_tf32() -> Iterator[None]:
-    """Compute on a GPU with all of fp32's digits: TF32, torch's default for convolutions, keeps 10 bits of 23."""
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = False
-    try:
-        yield
-    finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
-
-
-@contextmanager
-def every_core() -> Iterator[None]:
-    """Compute with every core, whatever this process loaded before: the last digits of an answer depend on it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(cores.available())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CONFIDENCE = 0.95
+_FIVE = 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Share:
 
 
 def rank(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """How many classes are put before the right one, for each picture; a class with the same score counts half.
+    """How many classes are put before the right one, for each picture; of those with the same score, half.
 
     Args:
         scores: Logits or probabilities, `[N, classes]`.
@@ -80,6 +81,11 @@ def answered(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp]) ->
 def top(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp], k: int) -> Share:
     """How often the right class is among the `k` with the highest scores."""
     return Share(int((rank(scores, targets) < k).sum()), len(targets))
+
+
+def top5(scores: npt.NDArray[np.floating], targets: npt.NDArray[np.intp]) -> Share | None:
+    """How often the right class is among the five with the highest scores; None where there are no others."""
+    return top(scores, targets, _FIVE) if scores.shape[1] > _FIVE else None
 
 
 def is_better(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], chance: float) -> bool:

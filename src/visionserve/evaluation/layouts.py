@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -76,18 +77,19 @@ def _from_csv(table: Path) -> list[tuple[Path, str]]:
     for path in below:
         for key in {path.name, path.stem}:
             by_name[key].append(path)
-    name_at, class_at, headed = _columns(table, rows[0], by_name)
+    name_at, class_at, headed = _columns(table, rows[0][1], by_name)
     found = [
-        (_file(table, by_name, row[name_at].strip(), number), row[class_at].strip())
-        for number, row in enumerate(rows[headed:], start=1 + headed)
-        if _complete(table, row, (name_at, class_at), number)
+        (_file(table, by_name, row[name_at].strip(), line), row[class_at].strip())
+        for line, row in rows[headed:]
+        if _complete(table, row, (name_at, class_at), line)
     ]
     if not found:
         raise LabelledPicturesError(f"{table} has a header and no rows")
     return found
 
 
-def _rows(table: Path) -> list[list[str]]:
+def _rows(table: Path) -> list[tuple[int, list[str]]]:
+    """The rows that hold something, each with the number of its last line as an editor shows it."""
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -97,7 +99,8 @@ def _rows(table: Path) -> list[list[str]]:
     except csv.Error:  # a lone column, or nothing regular: read as plain commas, it says itself what is wrong
         dialect = csv.excel
     try:
-        rows = [row for row in csv.reader(text.splitlines(), dialect) if any(map(str.strip, row))]
+        reader = csv.reader(io.StringIO(text, newline=""), dialect)
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise LabelledPicturesError(f"{table} is no CSV: {error}") from error
     if not rows:
@@ -125,13 +128,13 @@ def _columns(table: Path, first: Sequence[str], by_name: Mapping[str, Sequence[P
     return name_at, 1 - name_at, 1
 
 
-def _complete(table: Path, row: Sequence[str], columns: tuple[int, int], number: int) -> bool:
+def _complete(table: Path, row: Sequence[str], columns: tuple[int, int], line: int) -> bool:
     if len(row) <= max(columns) or not all(row[at].strip() for at in columns):
-        raise LabelledPicturesError(f"{table}, row {number}: '{','.join(row)}' lacks a name or a class")
+        raise LabelledPicturesError(f"{table}, line {line}: '{','.join(row)}' lacks a name or a class")
     return True
 
 
-def _file(table: Path, by_name: Mapping[str, Sequence[Path]], name: str, number: int) -> Path:
+def _file(table: Path, by_name: Mapping[str, Sequence[Path]], name: str, line: int) -> Path:
     """The file that a row names: by its path from the CSV, else by its name anywhere below that, suffix or not."""
     path = table.parent / name
     if path.is_file():
@@ -140,5 +143,5 @@ def _file(table: Path, by_name: Mapping[str, Sequence[Path]], name: str, number:
     if len(found) == 1:
         return found[0]
     if found:
-        raise LabelledPicturesError(f"{table}, row {number}: '{name}' may be {found[0]} or {found[1]}")
-    raise LabelledPicturesError(f"{table}, row {number}: there is no picture '{name}' in {table.parent}")
+        raise LabelledPicturesError(f"{table}, line {line}: '{name}' may be {found[0]} or {found[1]}")
+    raise LabelledPicturesError(f"{table}, line {line}: there is no picture '{name}' in {table.parent}")

@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 
 from visionserve.runtime.errors import SpecError
+from visionserve.runtime.integrity import UNREADABLE
 from visionserve.runtime.proof import golden
 from visionserve.runtime.proof.drawing import Picture
-from visionserve.runtime.proof.integrity import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from visionserve.runtime import archive, predictions
+from visionserve.runtime import archive, integrity, predictions
 from visionserve.runtime.decoders.pool import Decoders
 from visionserve.runtime.decoders.process import Decoded
 from visionserve.runtime.description import describe
@@ -27,7 +27,7 @@ from visionserve.runtime.machine import cores
 from visionserve.runtime.machine import device as devices
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode, jpeg
-from visionserve.runtime.proof import agreement, integrity
+from visionserve.runtime.proof import agreement
 from visionserve.runtime.wire import payload, responses
 from visionserve.runtime.wire.errors import ExplanationUnsupported, RequestError
 from visionserve.runtime.wire.options import Options

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
-from visionserve.runtime import archive
+from visionserve.runtime import archive, integrity
 from visionserve.runtime.archive import CONFIG_FILE, GOLDEN_FILE, LABELS_FILE, MANIFEST_FILE
 from visionserve.runtime.errors import SpecError
-from visionserve.runtime.proof import integrity
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:

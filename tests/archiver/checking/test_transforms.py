@@ -20,7 +20,7 @@ from visionserve.runtime.pictures import decode
 from visionserve.runtime.pictures.fit import stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -40,10 +40,6 @@ class LeftEdge(nn.Module):
 
 def fp32(transform: Transform) -> EagerEngine:
     return EagerEngine(LeftEdge(), transform, torch.device("cpu"))
-
-
-def silently(items: Sequence[T], _description: str) -> Iterable[T]:
-    return items
 
 
 def model(transform: Transform) -> Model:
@@ -96,7 +92,7 @@ def right(transform: Transform, pictures: Sequence[LabelledPicture]) -> npt.NDAr
 )
 def test_a_transform_that_sees_the_edges_is_found(width: int, edge: int, remedy: str, tmp_path: Path) -> None:
     pictures = edged(tmp_path, width, edge)
-    found = transforms.find(model(TRANSFORM), pictures, right(TRANSFORM, pictures), fp32, silently)
+    found = transforms.find(model(TRANSFORM), pictures, right(TRANSFORM, pictures), fp32)
     assert found is not None
     assert remedy in found.describe()
     assert found.after.value == 1
@@ -104,12 +100,12 @@ def test_a_transform_that_sees_the_edges_is_found(width: int, edge: int, remedy:
 
 def test_the_right_transform_is_left_alone(tmp_path: Path) -> None:
     pictures, own = edged(tmp_path, 100, 3), dataclasses.replace(TRANSFORM, resize=CROP)
-    assert transforms.find(model(own), pictures, right(own, pictures), fp32, silently) is None
+    assert transforms.find(model(own), pictures, right(own, pictures), fp32) is None
 
 
 def test_few_pictures_prove_nothing(tmp_path: Path) -> None:
     pictures = edged(tmp_path, 100, 3, 9)
-    assert transforms.find(model(TRANSFORM), pictures, right(TRANSFORM, pictures), fp32, silently) is None
+    assert transforms.find(model(TRANSFORM), pictures, right(TRANSFORM, pictures), fp32) is None
 
 
 def test_each_variant_differs_from_the_models_own_and_says_what_to_do() -> None:

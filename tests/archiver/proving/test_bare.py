@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import types
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -135,3 +136,34 @@ def test_pythons_own_modules_below_a_project_are_no_part_of_it(tmp_path: Path) -
     assert not opening._is_of(standard / "lib-dynload", [home])
     assert not opening._is_of(tmp_path / "env" / "site-packages", [tmp_path])
     assert opening._is_of(tmp_path / "src", [tmp_path])
+
+
+def test_the_finder_of_an_editable_install_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As setuptools makes them: the module that a finder is in knows where the packages are.
+    editable, other = types.ModuleType("__editable___own_finder"), types.ModuleType("__editable___other_finder")
+    editable.MAPPING = {"own": str(tmp_path / "src" / "own")}  # type: ignore[attr-defined]
+    other.MAPPING = {"other": "/elsewhere/other"}  # type: ignore[attr-defined]
+    finders: list[Any] = []
+    for module in (editable, other):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        finders.append(type("Finder", (), {"__module__": module.__name__}))
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, *finders])
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "src")])
+    opening._hide([tmp_path])
+    assert finders[0] not in sys.meta_path
+    assert finders[1] in sys.meta_path
+    assert str(tmp_path / "src") not in sys.path
+
+
+def test_a_module_that_came_from_a_project_after_all_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("stray")
+    module.__file__ = str(tmp_path / "stray.py")
+    monkeypatch.setitem(sys.modules, "stray", module)
+    for name in [name for name in sys.modules if name.split(".")[0] == "visionserve"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ModuleNotFoundError, match="module 'stray' is not in the archive"):
+        opening._require_own(tmp_path / "unpacked", [tmp_path])
+    module.__file__ = str(tmp_path / "unpacked" / "stray.py")  # such as where TMPDIR is below the project
+    opening._require_own(tmp_path / "unpacked", [tmp_path])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from scipy import stats
 
+from visionserve import progress
 from visionserve.archiver.checking import transforms
 from visionserve.archiver.errors import CheckError
 from visionserve.evaluation import accuracy, labelled, order
@@ -19,7 +18,7 @@ from visionserve.runtime.pictures.fit import stack
 from visionserve.runtime.wire.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -31,12 +30,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.intp]
 
-_T = TypeVar("_T")
-
 # An accuracy is known to 2 % then, and ResNet-50 in fp32 needs a minute and a half on two cores.
 MOST = 2000
 _BATCH = 8
-_TOP = 5
 # The probability with which a network that knows nothing of the pictures may be taken for one that does.
 _CHANCE = 0.01
 
@@ -50,7 +46,7 @@ class Checked:
         classes: How many classes they show.
         engine: What answered, as it will serve: `openvino in bf16`.
         top1: How often the right class was first.
-        top5: How often it was among the first five.
+        top5: How often it was among the first five; None for a model that has no more classes.
         fp32_top1: The same of eager PyTorch in fp32.
         fp32_top5: The same.
         agreement: How often the two put the same class first.
@@ -62,32 +58,34 @@ class Checked:
     classes: int
     engine: str
     top1: Share
-    top5: Share
+    top5: Share | None
     fp32_top1: Share
-    fp32_top5: Share
+    fp32_top5: Share | None
     agreement: Share
     notes: tuple[str, ...]
     mistakes: tuple[str, ...]
 
     def __str__(self) -> str:
+        top5 = f", top-5 {self.top5.value:.1%}" if self.top5 else ""
+        fp32_top5 = f" and {self.fp32_top5.value:.1%}" if self.fp32_top5 else ""
         return (
-            f"top-1 {self.top1}, top-5 {self.top5.value:.1%}, of {self.top1.total} pictures of {self.classes}"
-            f" classes, by {self.engine}; fp32 {self.fp32_top1.value:.1%} and {self.fp32_top5.value:.1%}"
+            f"top-1 {self.top1}{top5}, of {self.top1.total} pictures of {self.classes} classes, by {self.engine};"
+            f" fp32 {self.fp32_top1.value:.1%}{fp32_top5}"
         )
 
     def to_json(self) -> dict[str, object]:
         """What an archive's provenance keeps; shares as counts, with their 95 % intervals."""
         shares = {
             "top1": self.top1.to_json(),
-            "top5": self.top5.to_json(),
+            "top5": self.top5 and self.top5.to_json(),
             "fp32Top1": self.fp32_top1.to_json(),
-            "fp32Top5": self.fp32_top5.to_json(),
+            "fp32Top5": self.fp32_top5 and self.fp32_top5.to_json(),
             "agreement": self.agreement.to_json(),
         }
         return {"classes": self.classes, "engine": self.engine, **shares, "mistakes": list(self.mistakes)}
 
 
-def check(
+def judge(
     source: Path,
     model: Model,
     engine: Engine,
@@ -129,9 +127,9 @@ def check(
         classes=len(np.unique(targets)),
         engine=f"{engine.name} in {engine.precision}",
         top1=accuracy.top(served, targets, 1),
-        top5=accuracy.top(served, targets, _TOP),
+        top5=accuracy.top5(served, targets),
         fp32_top1=accuracy.top(right, targets, 1),
-        fp32_top5=accuracy.top(right, targets, _TOP),
+        fp32_top5=accuracy.top5(right, targets),
         agreement=Share(int((served.argmax(axis=1) == right.argmax(axis=1)).sum()), len(targets)),
         notes=tuple(filter(None, (found.note, thinned if len(chosen) < len(there) else "", undecodable))),
         mistakes=_mistakes(model, judged, right, targets, fp32),
@@ -160,7 +158,7 @@ def _answers(
     answered: list[tuple[LabelledPicture, Floats, Floats]] = []
     failed: list[str] = []
     batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
-    for batch in _progress(batches, f"checking {model.name}"):
+    for batch in progress.bar(batches, f"checking {model.name}"):
         decoded = []
         for one in batch:
             try:
@@ -194,7 +192,7 @@ def _mistakes(
     is_right = dict(zip((one.path for one in pictures), answers == targets, strict=True))
     sample = labelled.evenly(pictures, transforms.SAMPLE)
     as_it_is = np.array([is_right[one.path] for one in sample], np.bool_)
-    better_transform = transforms.find(model, sample, as_it_is, fp32, _progress)
+    better_transform = transforms.find(model, sample, as_it_is, fp32)
     # Exchanged colours look like exchanged labels to a network that sees little else.
     if better_transform and not (better_order and better_order.after.value > better_transform.after.value):
         return (better_transform.describe(),)
@@ -206,8 +204,3 @@ def _mistakes(
         guessed = f"{right.value:.1%} are right, no more than a guess among {len(model.labels)} classes would be"
         return (f"{guessed}: the head was not trained, or not on these classes",)
     return ()
-
-
-def _progress(items: Sequence[_T], description: str) -> Iterable[_T]:
-    console = Console(stderr=True)
-    return track(items, description, console=console, transient=True, disable=not console.is_terminal)

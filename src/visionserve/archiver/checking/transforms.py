@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from visionserve import progress
 from visionserve.evaluation.accuracy import Share, is_better
 from visionserve.runtime.pictures import decode
 from visionserve.runtime.pictures.fit import fit, stack
@@ -92,7 +93,6 @@ def find(
     pictures: Sequence[LabelledPicture],
     right: npt.NDArray[np.bool_],
     fp32: Callable[[Transform], Engine],
-    progress: Callable[[Sequence[LabelledPicture], str], Iterable[LabelledPicture]],
 ) -> BetterTransform | None:
     """Try the usual transforms on pictures that can be decoded, and take the best if it is clearly better.
 
@@ -101,7 +101,6 @@ def find(
         pictures: The sample.
         right: Whether the network answers each of them rightly by its own transform.
         fp32: The network behind a transform.
-        progress: Shows how far it is.
 
     Returns:
         The best of them, or None if none is better by more than chance.
@@ -111,7 +110,7 @@ def find(
     # If every wrong answer became right and that were still chance, nothing can be found.
     if not is_better(right, np.ones_like(right), chance):
         return None
-    shown = progress(pictures, f"trying {len(others)} other transforms")
+    shown = progress.bar(pictures, f"trying {len(others)} other transforms")
     tried = _right(others, shown, len(pictures), fp32, model.max_pixels)
     best = int(tried.sum(axis=1).argmax())
     if not is_better(right, tried[best], chance):

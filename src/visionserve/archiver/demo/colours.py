@@ -10,16 +10,15 @@ from __future__ import annotations
 import colorsys
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torchvision
 from PIL import Image, ImageDraw
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
+from visionserve import progress
 from visionserve.archiver.weights import entries
 from visionserve.runtime.errors import WeightsError
 from visionserve.runtime.pictures import decode
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from visionserve.archiver.models.spec import HandlerSpec
     from visionserve.runtime.model import Transform
 
-_T = TypeVar("_T")
 
 # Hue in degrees of each class, in the order of models/demo/colours.txt.
 HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue": 228, "magenta": 300}
@@ -139,7 +137,7 @@ def train(architecture: str, transform: Transform) -> tuple[dict[str, torch.Tens
     network = torchvision.models.get_model(architecture, weights=None, num_classes=len(HUES))
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     drawn = [(colour, seed) for seed in range(_TRAINED_PER_CLASS) for colour in HUES]
-    pictures = [picture(*each) for each in _progress(drawn, f"{architecture}: drawing pictures")]
+    pictures = [picture(*each) for each in progress.bar(drawn, f"{architecture}: drawing pictures")]
     batches = _batches(pictures, transform)
     _learn_statistics(network, batches[:_BATCHES_OF_STATISTICS], architecture)
     features = _features(network.eval(), head, batches, architecture)
@@ -164,7 +162,7 @@ def _learn_statistics(network: nn.Module, batches: Sequence[torch.Tensor], name:
     for norm in norms:
         norm.momentum = None  # a plain average over all batches
     network.train()
-    for batch in _progress(batches, f"{name}: learning statistics"):
+    for batch in progress.bar(batches, f"{name}: learning statistics"):
         network(batch)
 
 
@@ -172,7 +170,7 @@ def _learn_statistics(network: nn.Module, batches: Sequence[torch.Tensor], name:
 def _features(network: nn.Module, head: nn.Linear, batches: Sequence[torch.Tensor], name: str) -> torch.Tensor:
     seen: list[torch.Tensor] = []
     hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-    for batch in _progress(batches, f"{name}: computing features"):
+    for batch in progress.bar(batches, f"{name}: computing features"):
         network(batch)
     hook.remove()
     return torch.cat(seen)
@@ -201,11 +199,6 @@ def _solve(head: nn.Linear, features: torch.Tensor, targets: torch.Tensor) -> No
 def _accuracy(network: nn.Module, transform: Transform, name: str) -> float:
     pictures = held_out()
     batches = _batches([data for _, data in pictures], transform)
-    logits = torch.cat([network(batch) for batch in _progress(batches, f"{name}: held-out pictures")])
+    logits = torch.cat([network(batch) for batch in progress.bar(batches, f"{name}: held-out pictures")])
     right = logits.argmax(dim=1) == _targets([colour for colour, _ in pictures]).argmax(dim=1)
     return float(right.double().mean())
-
-
-def _progress(items: Sequence[_T], description: str) -> Iterable[_T]:
-    console = Console(stderr=True)
-    return track(items, f"{description:<36}", console=console, transient=True, disable=not console.is_terminal)

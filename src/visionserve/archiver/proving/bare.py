@@ -83,7 +83,7 @@ def prove(archive: Path, project: Path, device: torch.device) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without what would let the other import more; `serve` keeps the former from workers too."""
+    """This process's, without what names further modules to Python, which workers do not get either."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 

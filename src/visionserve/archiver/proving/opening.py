@@ -96,10 +96,12 @@ def _ask(handler: Any, folder: Path) -> None:
 def _require_own(folder: Path, projects: Sequence[Path]) -> None:
     """Refuse a module that came from a project after all."""
     for name, module in list(sys.modules.items()):
-        path = Path(getattr(module, "__file__", None) or folder)
-        strange = _is_of(path, projects) and path.resolve() != Path(__file__).resolve()
-        if strange or (name.split(".")[0] == "visionserve" and not path.is_relative_to(folder)):
-            raise ModuleNotFoundError(f"module '{name}' is not in the archive: it was found in {path}")
+        file = getattr(module, "__file__", None)
+        if file is None or Path(file).is_relative_to(folder):  # built into Python, or of the archive
+            continue
+        strange = _is_of(Path(file), projects) and Path(file).resolve() != Path(__file__).resolve()
+        if strange or name.split(".")[0] == "visionserve":
+            raise ModuleNotFoundError(f"module '{name}' is not in the archive: it was found in {file}")
 
 
 if __name__ == "__main__":

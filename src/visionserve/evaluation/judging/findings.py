@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from visionserve.evaluation.judging.comparison import Comparison
     from visionserve.evaluation.judging.reliability import Reliability
 
-TOP = 5
 _QUANTILES = (50, 95, 99)
 
 
@@ -74,7 +73,7 @@ def judge(answers: Answers, other: Answers | None = None) -> Findings:
     return Findings(
         answers=answers,
         top1=accuracy.top(answers.probabilities, answers.targets, 1),
-        top5=accuracy.top(answers.probabilities, answers.targets, TOP) if len(answers.labels) > TOP else None,
+        top5=accuracy.top5(answers.probabilities, answers.targets),
         confusion=Confusion.of(answers),
         reliability=reliability.judge(answers.confidence, answers.right),
         latency={f"p{q}": float(np.percentile(answers.milliseconds, q)) for q in _QUANTILES},

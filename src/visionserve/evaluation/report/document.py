@@ -109,7 +109,7 @@ def _slow(one: Given | Refusal, made: Trial) -> dict[str, Any]:
         "milliseconds": one.milliseconds,
         "stages": {} if isinstance(one, Refusal) else one.stages,
         "kilobytes": _kilobytes(one.picture.path),
-        "refused": refusal and f"{refusal.status} {refusal.type}",
+        "refused": refusal and f"{refusal.status or 'no status'} {refusal.type}",
     }
 
 
@@ -124,7 +124,7 @@ def _refused(answers: Answers, made: Trial) -> list[dict[str, Any]]:
     """The pictures without an answer by status and type, the most frequent first."""
     return [
         {
-            "status": status,
+            "status": status or None,
             "type": kind,
             "count": count,
             "pictures": [

@@ -10,9 +10,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from visionserve import progress
 from visionserve.client import Refused, Unreachable
 from visionserve.evaluation.answers import Answers, Refusal
 from visionserve.evaluation.errors import EvaluationError
@@ -100,7 +99,6 @@ def ask_alone(
 def _outcomes(
     served: Served, places: Mapping[str, int], pictures: Sequence[LabelledPicture], clients: int
 ) -> list[Given | Refusal]:
-    console = Console(stderr=True)
     with ExitStack() as opened, ThreadPoolExecutor(clients) as pool:
         free: SimpleQueue[Client] = SimpleQueue()
         for _ in range(clients):
@@ -114,16 +112,7 @@ def _outcomes(
                 free.put(client)
 
         try:
-            answered = pool.map(one, pictures)
-            asking = track(
-                answered,
-                f"asking {served.model}",
-                total=len(pictures),
-                console=console,
-                transient=True,
-                disable=not console.is_terminal,
-            )
-            return list(asking)
+            return list(progress.bar(pool.map(one, pictures), f"asking {served.model}", len(pictures)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -32,7 +32,8 @@ MAX_PIXELS = 1 << 24
 _FOLLOWED = 0.1
 # See `bounds.INT8`.
 _OTHER_INSTRUCTIONS = (
-    "int8 answers otherwise where the processor has other instructions: build the archive on one like this"
+    "where nothing was changed, the processor is to blame: int8 answers otherwise where it has other instructions,"
+    " so build the archive on one like this"
 )
 # A JPEG decoded at a half, quarter or eighth of its size; see `jpeg`.
 _REDUCED = 3.0
@@ -58,8 +59,10 @@ def record(engine: Engine, model: Model, pixels: Sequence[npt.NDArray[np.uint8]]
     try:
         answers = logits(engine, pixels)
     except Exception as error:  # whatever a layer raises that its input does not suit
-        cannot = f"{model.architecture} cannot take pictures of {model.transform.crop}x{model.transform.crop}"
-        raise SpecError(f"{cannot}: {first_line(error)}; change input.crop") from error
+        of_size = f"pictures of {model.transform.crop}x{model.transform.crop}"
+        raise SpecError(
+            f"{model.architecture} fails on {of_size}: {first_line(error)}; change input.crop, or the network"
+        ) from error
     if not torch.isfinite(answers).all():
         raise WeightsError("the network answers a golden picture with NaN; take an earlier checkpoint")
     return [

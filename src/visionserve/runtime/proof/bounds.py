@@ -34,8 +34,8 @@ BF16 = Bounds(picture=0.5, of_class=0.6, lone_class=0.1)
 
 # From int8's own answers where the archive was built, to other processors with the same kind of product, by
 # tiles or by vectors: a picture 0.03, a class 0.04. One without VNNI adds products in 16 bits, which overflow: a
-# picture 0.12 to 0.37, a class 0.08 to 0.65, and one in five of EfficientNet-Lite0's photographs is another
-# class (a trial); so the other kind of processor refuses what differs so much.
+# picture 0.12 to 0.37, a class 0.08 to 0.65 (docs/performance.md has one such run), and one in five of
+# EfficientNet-Lite0's photographs is another class; so that kind of processor refuses what differs so much.
 INT8 = Bounds(picture=0.2, of_class=0.2, lone_class=0.1)
 
 _OF = {"fp32": FP32, "bf16": BF16, "int8": INT8}

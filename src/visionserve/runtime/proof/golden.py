@@ -1,7 +1,8 @@
 """What the network said of known pictures when it was built: a worker says the same before it takes traffic.
 
 An archive carries the encoded pictures, the pixels that its transform makes of them and the logits that fp32 made
-of those, so that decoding and computing are proven each by itself: no engine's rounding hides a wrong transform.
+of those (int8's own where that is its precision), so that decoding and computing are proven each by itself: no
+engine's rounding hides a wrong transform.
 """
 
 from __future__ import annotations

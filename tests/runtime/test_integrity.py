@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from tests.support.packed import MEMBERS, WEIGHTS, found, pack
 
 from visionserve.archiver import mar
-from visionserve.runtime import archive
+from visionserve.runtime import archive, integrity
 from visionserve.runtime.errors import IntegrityError, VisionserveError, WeightsError
-from visionserve.runtime.proof import integrity
 from visionserve.server import store
 
 if TYPE_CHECKING:
