@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from visionserve.runtime.machine import cores
-from visionserve.server import java
+from visionserve.server.instance import java
 
 # Instruction sets that decide how fast a network runs on a CPU.
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8")

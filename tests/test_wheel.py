@@ -17,7 +17,7 @@ from tests.support.quick import decoded
 
 from visionserve.archiver.demo import colours
 from visionserve.client import Client
-from visionserve.server.properties import Properties
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

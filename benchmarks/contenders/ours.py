@@ -11,8 +11,9 @@ from benchmarks import process
 from benchmarks.errors import NotRun
 from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
-from visionserve.server import health, properties
-from visionserve.server.launcher import TorchServe
+from visionserve.server.instance import health
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings import properties
 
 if TYPE_CHECKING:
     from benchmarks.deployment import Deployment

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from benchmarks import process
 from benchmarks.errors import NotRun
-from visionserve.server import java, properties
+from visionserve.server.instance import java
+from visionserve.server.settings import properties
 
 if TYPE_CHECKING:
     from benchmarks.deployment import Deployment

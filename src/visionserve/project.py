@@ -74,6 +74,11 @@ class Project:
         return self.find(Path("config.properties"))
 
     @property
+    def serving(self) -> Path:
+        """How the server is run in production, be it there or not."""
+        return self.root / "server.yaml"
+
+    @property
     def handler(self) -> Path:
         """What TorchServe calls; it travels in every archive."""
         return self.find(_HANDLER)

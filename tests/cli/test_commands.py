@@ -18,7 +18,7 @@ import pytest
 from visionserve.archiver.demo import colours
 from visionserve.cli import predict
 from visionserve.cli.console import output
-from visionserve.server.properties import Properties
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

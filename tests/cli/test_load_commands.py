@@ -15,7 +15,7 @@ from tests.support import quick
 
 from visionserve.archiver import builder
 from visionserve.archiver.models import catalog
-from visionserve.server.properties import Properties
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.support import keys
 from tests.support.packed import pack
 
-from visionserve.server.properties import Properties
+from visionserve.server.settings.properties import Properties
 from visionserve.signatures import bundle
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from rich.table import Table
 from tests.fuzzing.fuzzer import LEAK, Fuzzer, Report
 from tests.support import quick
 
-from visionserve.server import health
-from visionserve.server.launcher import TorchServe
-from visionserve.server.properties import Properties
+from visionserve.server.instance import health
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings.properties import Properties
 
 REPOSITORY = Path(__file__).parents[2]
 MODEL = "quick"

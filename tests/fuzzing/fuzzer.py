@@ -23,7 +23,7 @@ from visionserve.archiver.demo import colours
 from visionserve.client import Client
 
 if TYPE_CHECKING:
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 CLIENTS = 8
 TIMEOUT = 60.0

@@ -17,9 +17,9 @@ from tests.support import quick
 from visionserve.archiver import builder
 from visionserve.archiver.models import catalog
 from visionserve.client import Client
-from visionserve.server import health
-from visionserve.server.launcher import TorchServe
-from visionserve.server.properties import Properties
+from visionserve.server.instance import health
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

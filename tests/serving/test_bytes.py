@@ -17,9 +17,9 @@ import requests
 from tests.conftest import REPOSITORY
 
 from visionserve.client import Client, Refused, Unreachable
-from visionserve.server import java
-from visionserve.server.launcher import TorchServe
-from visionserve.server.properties import Properties
+from visionserve.server.instance import java
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.support.exchanges import Sent
 
     from visionserve.client import Client
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 TIMEOUT = 60.0
 

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from visionserve.runtime import archive
-from visionserve.server import health
 from visionserve.server.errors import ServerError
-from visionserve.server.launcher import TorchServe
-from visionserve.server.properties import Properties
+from visionserve.server.instance import health
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from pathlib import Path

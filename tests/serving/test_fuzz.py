@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tests.fuzzing.fuzzer import Fuzzer
 
 if TYPE_CHECKING:
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 
 def test_a_short_fuzz_run_breaks_nothing(server: TorchServe) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from visionserve.server import java
+from visionserve.server.instance import java
 
 if TYPE_CHECKING:
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 
 def test_a_users_flags_come_after_ours_and_so_win(server: TorchServe) -> None:

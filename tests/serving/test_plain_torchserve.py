@@ -21,8 +21,8 @@ import requests
 from visionserve.archiver.demo import colours
 from visionserve.client import Client, Refused, Unreachable
 from visionserve.runtime import archive
-from visionserve.server import java
-from visionserve.server.properties import Properties
+from visionserve.server.instance import java
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

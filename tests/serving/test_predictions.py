@@ -20,7 +20,7 @@ from visionserve.client import Client, Refused
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 LABELS = list(colours.HUES)
 

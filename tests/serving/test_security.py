@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from visionserve.client import Client
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 TIMEOUT = 30.0
 # A path of two parts or more that is no media type, a Python file, or a line of a traceback.

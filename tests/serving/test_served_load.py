@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from visionserve.client import Client
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 MODEL = "demo-resnet18"
 USERS = 8

@@ -11,9 +11,9 @@ from tests.support import keys
 
 from visionserve.archiver.demo import colours
 from visionserve.client import Client
-from visionserve.server import admission, health
-from visionserve.server.launcher import TorchServe
-from visionserve.server.properties import Properties
+from visionserve.server.instance import admission, health
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings.properties import Properties
 from visionserve.signatures import signing
 
 if TYPE_CHECKING:

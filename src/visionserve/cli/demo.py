@@ -49,7 +49,9 @@ def demo(
     from visionserve.archiver.demo import photographs
     from visionserve.client import Client
     from visionserve.project import Project
-    from visionserve.server import health, launcher, properties, store
+    from visionserve.server import store
+    from visionserve.server.instance import health, launcher
+    from visionserve.server.settings import properties
 
     project = Project(root)
     parts = [_colours(project, model)]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from visionserve.archiver.assumptions import Stated
     from visionserve.project import Project
-    from visionserve.server.admission import Admission
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.admission import Admission
+    from visionserve.server.instance.launcher import TorchServe
 
 _POLL = 0.5  # seconds
 
@@ -103,7 +103,7 @@ def serve(
 
 def _trusting(files: Sequence[Path]) -> Admission:
     """What is served: without any keys, what the user names."""
-    from visionserve.server import admission
+    from visionserve.server.instance import admission
 
     if not files:
         return admission.chosen
@@ -131,7 +131,9 @@ def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bo
 
 
 def _run(project: Project, archives: Mapping[str, Path], timeout: float, admit: Admission) -> None:
-    from visionserve.server import health, launcher, properties, state
+    from visionserve.server import state
+    from visionserve.server.instance import health, launcher
+    from visionserve.server.settings import properties
 
     settings = properties.Properties.read(project.config)
     with launcher.TorchServe(archives, settings, project.logs, admit) as server:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import psutil
 
 from visionserve.server.errors import ServerError
-from visionserve.server.properties import Properties
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from visionserve.project import Project
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 _STOP_TIMEOUT = 30.0  # seconds
 _POLL = 0.05  # seconds

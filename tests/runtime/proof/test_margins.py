@@ -10,6 +10,8 @@ import pytest
 import torch
 import torchvision
 
+from visionserve.archiver.networks import architectures
+from visionserve.runtime import network
 from visionserve.runtime.engines import openvino
 from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.model import Transform
@@ -23,31 +25,15 @@ pytestmark = pytest.mark.manual
 CPU = torch.device("cpu")
 TRANSFORM = Transform(resize=232, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 LABELS = [str(index) for index in range(1000)]
-NAMES = (
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "resnet18",
-    "resnet50",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "swin_t",
-    "vgg11_bn",
-    "vgg16",
-    "vit_b_16",
-)
 
 
 def alive(name: str) -> nn.Module:
     """A network of random weights that tells pictures apart: its batch norms have seen the golden ones."""
     torch.manual_seed(0)
-    network: nn.Module = torchvision.models.get_model(name, num_classes=len(LABELS)).eval()
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    made: nn.Module = torchvision.models.get_model(
+        name, num_classes=len(LABELS), **architectures.options(name, TRANSFORM.crop)
+    ).eval()
+    norms = [module for module in made.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     pictures = torch.from_numpy(np.stack(agreement.pixels(TRANSFORM))).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(values)[:, None, None] for values in (TRANSFORM.mean, TRANSFORM.std))
     for norm in norms:
@@ -55,22 +41,23 @@ def alive(name: str) -> nn.Module:
         norm.train()
     if norms:
         with torch.no_grad():
-            network((pictures - mean) / std)
-    for module in network.modules():
+            made((pictures - mean) / std)
+    for module in made.modules():
         if isinstance(module, torch.nn.Linear) and not module.weight.any():
             torch.nn.init.normal_(module.weight)  # a vision transformer's head is all 0 before it is trained
-    return network.eval()
+    return made.eval()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", network.names())
 def test_a_right_engine_is_far_within_what_is_allowed(name: str) -> None:
-    network, pixels = alive(name), agreement.pixels(TRANSFORM)
-    right = agreement.logits(EagerEngine(copy.deepcopy(network), TRANSFORM, CPU), pixels).numpy()
-    graph = openvino.with_weights(openvino.convert(copy.deepcopy(network), TRANSFORM), network.state_dict())
+    right_one, pixels = alive(name), agreement.pixels(TRANSFORM)
+    right = agreement.logits(EagerEngine(copy.deepcopy(right_one), TRANSFORM, CPU), pixels).numpy()
+    graph = openvino.with_weights(openvino.convert(copy.deepcopy(right_one), TRANSFORM), right_one.state_dict())
     for engine in (
         openvino.OpenVinoEngine(graph, "fp32", 1),
         openvino.OpenVinoEngine(graph, "bf16", 1),
-        EagerEngine(copy.deepcopy(network), TRANSFORM, CPU, "bf16"),
+        EagerEngine(copy.deepcopy(right_one), TRANSFORM, CPU, "bf16"),
     ):
         allowed = bounds.of(engine.precision)
         for batch in range(1, 9):

@@ -168,7 +168,9 @@ def _server(
 ) -> tuple[str, str]:
     """Where the models are served: at these addresses, else by a server that ends with the stack."""
     from visionserve.client import Client, Unreachable
-    from visionserve.server import health, launcher, properties, state
+    from visionserve.server import state
+    from visionserve.server.instance import health, launcher
+    from visionserve.server.settings import properties
 
     with Client(*addresses) as client:
         try:

@@ -130,7 +130,8 @@ def _served(
     from visionserve.archiver.models import catalog
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.client import Client
-    from visionserve.server import health, launcher, properties
+    from visionserve.server.instance import health, launcher
+    from visionserve.server.settings import properties
 
     source = catalog.find(project.root, model)
     document = yaml.safe_load(source.read_text(encoding="utf-8"))

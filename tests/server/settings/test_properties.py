@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.conftest import REPOSITORY
 
 from visionserve.server.errors import ServerError
-from visionserve.server.properties import Properties
+from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from visionserve.runtime.machine import cores
-from visionserve.server import java
+from visionserve.server.instance import java
 
 
 @pytest.mark.parametrize(("available", "frugal"), [(1, True), (2, True), (3, False)])

@@ -11,9 +11,9 @@ from tests.conftest import REPOSITORY
 from tests.support import keys
 from tests.support.packed import pack
 
-from visionserve.server import admission
-from visionserve.server.launcher import TorchServe
-from visionserve.server.properties import Properties
+from visionserve.server.instance import admission
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.settings.properties import Properties
 from visionserve.signatures import bundle, signing
 from visionserve.signatures.errors import SignatureError
 

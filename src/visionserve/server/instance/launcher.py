@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
-from visionserve.server import admission, java
 from visionserve.server.errors import ServerError
+from visionserve.server.instance import admission, java
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from visionserve.server.admission import Admission
-    from visionserve.server.properties import Properties
+    from visionserve.server.instance.admission import Admission
+    from visionserve.server.settings.properties import Properties
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 _STOP_TIMEOUT = 15.0  # seconds from SIGTERM to SIGKILL

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from visionserve.server.launcher import TorchServe
+    from visionserve.server.instance.launcher import TorchServe
 
 # Of a server that is started for a demonstration or a measurement, in seconds.
 READY_TIMEOUT = 300.0

@@ -1,0 +1,1 @@
+"""HAProxy, which is all that clients see."""

@@ -1,0 +1,1 @@
+"""One TorchServe: started, proven, ended."""

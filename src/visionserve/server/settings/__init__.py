@@ -1,0 +1,1 @@
+"""How a server is run: what people write, read and checked."""

@@ -1,0 +1,148 @@
+"""`server.yaml`: how the server is run in production; all of it may be left out.
+
+`config.properties` beside it stays TorchServe's own. Times are in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import yaml
+
+from visionserve import schema
+from visionserve.runtime.errors import SpecError
+from visionserve.schema import require
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# host:port, with an IPv6 host in brackets.
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
+_LAST_PORT = 65535
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeSettings:
+    """Where clients ask, and what they find there.
+
+    Attributes:
+        address: `host:port`; without it, that of `inference_address` in config.properties.
+        certificate: A PEM file with the certificate and those that signed it, by which the address speaks TLS.
+        certificate_key: A PEM file with its private key, if that is not in the same file.
+    """
+
+    address: str | None = None
+    certificate: str | None = None
+    certificate_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.address is not None:
+            found = _ADDRESS.fullmatch(self.address)
+            require(
+                found is not None and 0 < int(found[2]) <= _LAST_PORT,
+                f"edge.address is {self.address!r}: it must be host:port, such as 127.0.0.1:8080 or 0.0.0.0:8443",
+            )
+        require(
+            self.certificate is not None or self.certificate_key is None,
+            "edge.certificateKey is given without edge.certificate",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeySettings:
+    """Who may ask.
+
+    Attributes:
+        file: The keys' names and digests, a line each, as `visionserve key` writes them.
+        requests_per_second: The most that one key may ask on average over ten seconds; 0 for as many as it likes.
+    """
+
+    file: str
+    requests_per_second: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(
+            self.requests_per_second >= 0,
+            f"keys.requestsPerSecond is {self.requests_per_second}: it must be 0 (no limit) or more",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitSettings:
+    """What a client may take up.
+
+    Attributes:
+        body: The largest request; without it, `max_request_size` of config.properties.
+        clients: The most connections at once.
+        header_seconds: Within these a request's headers must have come.
+        body_seconds: Within these a request's body must have come.
+        idle_seconds: For so long a connection is kept that asks nothing.
+        queue: The most requests that wait for an instance.
+        queue_seconds: The longest that one waits there.
+        answer_seconds: The longest that an instance may take for an answer.
+        retried_body: The largest request that is asked again elsewhere when its worker dies; such a buffer is taken
+            twice for each request that is being sent.
+    """
+
+    body: int | None = None
+    clients: int = 4000
+    header_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 60.0
+    queue: int = 200
+    queue_seconds: float = 10.0
+    answer_seconds: float = 120.0
+    retried_body: int = 262_144
+
+    def __post_init__(self) -> None:
+        for name in ("body", "clients", "queue", "retried_body"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"limits.{schema.camel(name)} is {value}: it must be at least 1")
+        for name in ("header_seconds", "body_seconds", "idle_seconds", "queue_seconds", "answer_seconds"):
+            value = getattr(self, name)
+            require(value > 0, f"limits.{schema.camel(name)} is {value}: it must be more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """All of `server.yaml`.
+
+    Attributes:
+        edge: Where clients ask.
+        keys: Who may ask; without it, everybody who reaches the address.
+        limits: What a client may take up.
+        instances: How many TorchServes serve at once, each with all models; two outlive the death of one's Java.
+        drain_seconds: The longest that accepted requests may take to be answered when the server is to end.
+    """
+
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
+    keys: KeySettings | None = None
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    instances: int = 1
+    drain_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        require(self.instances > 0, f"instances is {self.instances}: it must be at least 1")
+        require(self.drain_seconds >= 0, f"drainSeconds is {self.drain_seconds}: it must be 0 or more")
+
+    @classmethod
+    def read(cls, path: Path) -> Serving:
+        """Read a file; one that is not there leaves everything open.
+
+        Raises:
+            SpecError: It cannot be read, or holds something that it must not.
+        """
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            return cls()
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SpecError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        if not isinstance(document, dict):
+            raise SpecError(f"{path} is {document!r}: it must be a mapping of keys to values")
+        try:
+            return schema.read(cls, document)
+        except SpecError as error:
+            raise SpecError(f"{path}: {error}") from error
