@@ -82,8 +82,8 @@ class LimitSettings:
         queue: The most requests that wait for an instance.
         queue_seconds: The longest that one waits there.
         answer_seconds: The longest that an instance may take for an answer.
-        retried_body: The largest request that is asked again elsewhere when its worker dies; such a buffer is taken
-            twice for each request that is being sent.
+        retried_body: The largest request that is asked again when its worker dies. Each request that is on its way
+            may take two buffers of this size.
     """
 
     body: int | None = None
