@@ -94,7 +94,10 @@ def _require_progress(server: TorchServe, waiting: dict[str, Path], timeout: flo
 
 def _load_failure(logs: Path, name: str) -> str | None:
     """The cause that the handler logged when it could not load the model, or that its process died of."""
-    text = _read(logs / "workers.log")
+    # The thread that reads a worker's lines is called W-9000-NAME_VERSION-stdout; models load side by side.
+    its = re.compile(rf" W-\d+-{re.escape(name)}_[^ _]+-std(?:out|err) ")
+    lines = [line for line in _read(logs / "workers.log").splitlines() if its.search(line)]
+    text = "\n".join(lines)
     logged = re.search(rf"visionserve cannot serve {re.escape(name)}: (.*)", text)
     if logged is not None:
         return logged.group(1)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from visionserve.project import SUFFIX
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import admission, java
+from visionserve.server.run.warden import Warden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 _STOP_TIMEOUT = 15.0  # seconds from SIGTERM to SIGKILL
+_KEPT = 5  # log files of earlier runs
 
 # TorchServe would let these beat what we give it; PYTHONPATH would beat the code in the archive.
 _HIDDEN_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE", "LOG4J_CONFIGURATION_FILE")
@@ -40,8 +42,10 @@ class TorchServe:
     Args:
         archives: The .mar file of each model, by model name; anywhere.
         properties: How to run.
-        logs: The folder for its log files; those of an earlier run are removed.
+        logs: The folder for its log files; those of earlier runs are kept beside them, numbered.
         admit: What puts each archive into the server's model store, or refuses it.
+        folder: Its private folder, made anew; without it, one for temporary files.
+        warden: What ends it when this process is killed; without it, one of its own.
 
     Raises:
         ServerError: A port is taken, or there is no Java.
@@ -54,27 +58,30 @@ class TorchServe:
         properties: Properties,
         logs: Path,
         admit: Admission = admission.chosen,
+        folder: Path | None = None,
+        warden: Warden | None = None,
     ) -> None:
         properties.require_free_ports()
         self.properties = properties
         self.logs = logs.resolve()
         executable = java.find()
-        # Short, for the workers' sockets lie in it, and a socket's path has at most 107 bytes.
-        self.folder = Path(tempfile.mkdtemp(prefix="visionserve-"))
+        self.folder = _private(folder)
         # TorchServe takes one model store.
         self._store = self.folder / "model_store"
+        self._warden, self._shared = warden or Warden(), warden is not None
         try:
+            self._warden.remove(self.folder)
             self._store.mkdir()
             self.archives = {name: admit(path, self._store / f"{name}{SUFFIX}") for name, path in archives.items()}
             self.process = self._start(executable)
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._remove()
             raise
+        self._warden.guard(self.process.pid)
 
     def _start(self, executable: Path) -> subprocess.Popen[bytes]:
         self.logs.mkdir(parents=True, exist_ok=True)
-        for old in self.logs.glob("*.log"):
-            old.unlink()
+        _keep_earlier(self.logs)
         workflows = self.folder / "workflows"
         workflows.mkdir()
         config = self.folder / "config.properties"
@@ -120,16 +127,46 @@ class TorchServe:
     ) -> None:
         self.stop()
 
-    def stop(self) -> None:
-        """End the server and its workers, and remove its private folder."""
-        self.process.terminate()
+    def stop(self, *, drained: bool = False) -> None:
+        """End the server and its workers, and remove its private folder.
+
+        Args:
+            drained: Nothing is under way, so there is nothing to wait for.
+        """
         try:
-            self.process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            if not drained:
+                self.process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_STOP_TIMEOUT)
         finally:  # whoever is told a second time to stop still ends all of it
             # Workers share the server's session; one that is loading does not notice that its server is gone.
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.process.wait()
+            self._warden.release(self.process.pid)
+            self._remove()
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._warden.keep(self.folder)
+        if not self._shared:
+            self._warden.close()
+
+
+def _private(folder: Path | None) -> Path:
+    """An empty folder that only this user can enter."""
+    if folder is None:
+        # Short, for the workers' sockets lie in it, and a socket's path has at most 107 bytes.
+        return Path(tempfile.mkdtemp(prefix="visionserve-"))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
+def _keep_earlier(logs: Path) -> None:
+    """Number the log files of earlier runs, the newest 1: `server.log` becomes `server.log.1`."""
+    for log in sorted(logs.glob("*.log")):
+        for number in range(_KEPT, 0, -1):
+            earlier = log.with_name(f"{log.name}.{number - 1}") if number > 1 else log
+            if earlier.exists():
+                earlier.replace(log.with_name(f"{log.name}.{number}"))

@@ -22,6 +22,7 @@ _ADDRESSES = {
     "management_address": "http://127.0.0.1:8081",
     "metrics_address": "http://127.0.0.1:8082",
 }
+UNIX = "unix:"  # how TorchServe writes the address of a Unix socket, before its path
 _LAST_PORT = 65535
 _GRPC_PORTS = {"grpc_inference_port": "7070", "grpc_management_port": "7071"}
 
@@ -85,6 +86,14 @@ class Properties:
         addresses = {key: f"http://127.0.0.1:{port}" for key, port in zip(_ADDRESSES, ports, strict=False)}
         return self.replace(**addresses, **dict(zip(_GRPC_PORTS, ports[len(_ADDRESSES) :], strict=True)))
 
+    def on_sockets(self, folder: Path) -> Properties:
+        """The same settings with every listener a Unix socket in a folder: `inference.sock` and so on.
+
+        TorchServe cannot do without its two gRPC ports, so those are on loopback, wherever there is room.
+        """
+        sockets = {key: f"{UNIX}{folder / key.partition('_')[0]}.sock" for key in _ADDRESSES}
+        return self.replace(**sockets, **dict.fromkeys(_GRPC_PORTS, "0"))
+
     def require_free_ports(self) -> None:
         """Check that every listener can be opened.
 
@@ -92,6 +101,8 @@ class Properties:
             ServerError: Names the first setting whose port is in use, not permitted or not this machine's.
         """
         for key in (*_ADDRESSES, *_GRPC_PORTS):
+            if self.values[key].startswith(UNIX):
+                continue
             try:
                 host, port = self._listener(key)
             except ValueError as error:

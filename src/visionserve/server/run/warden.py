@@ -1,0 +1,99 @@
+"""A process that ends others when the one that started it is gone, be it by SIGKILL.
+
+Java, HAProxy and the workers are in sessions of their own, so that a Ctrl-C reaches the supervisor alone; without
+a warden they would go on serving when the supervisor is killed. The warden's standard input is a pipe whose other
+end only the supervisor holds, so the kernel closes it whatever ends the supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_GUARD, _RELEASE, _REMOVE, _KEEP = "guard", "release", "remove", "keep"
+
+
+class Warden:
+    """Ends what it guards when this process ends in any way."""
+
+    def __init__(self) -> None:
+        # -I: neither the working directory nor PYTHONPATH decides what is imported; -S: nor what is installed.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+        self._lock = threading.Lock()
+        self._told: IO[str] = cast("IO[str]", self._process.stdin)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def guard(self, session: int) -> None:
+        """End a session, named by its leader's process id, when this process ends."""
+        self._tell(_GUARD, str(session))
+
+    def release(self, session: int) -> None:
+        """Forget a session that has ended."""
+        self._tell(_RELEASE, str(session))
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder when this process ends."""
+        self._tell(_REMOVE, str(folder))
+
+    def keep(self, folder: Path) -> None:
+        """Forget a folder, which is gone."""
+        self._tell(_KEEP, str(folder))
+
+    def close(self) -> None:
+        """End the warden, and with it what it still guards."""
+        with suppress(BrokenPipeError):
+            self._told.close()
+        self._process.wait()
+
+    def _tell(self, verb: str, what: str) -> None:
+        # A warden that was killed guards nothing; the next start cleans up what it cannot.
+        with self._lock, suppress(BrokenPipeError, ValueError):
+            self._told.write(f"{verb} {what}\n")
+            self._told.flush()
+
+
+def watch(lines: Iterable[str] | IO[str]) -> None:
+    """The warden's own work: follow what is said until nothing more can be, then end what is guarded."""
+    sessions: set[int] = set()
+    folders: set[str] = set()
+    for line in lines:
+        verb, _, what = line.rstrip("\n").partition(" ")
+        if verb == _GUARD:
+            sessions.add(int(what))
+        elif verb == _RELEASE:
+            sessions.discard(int(what))
+        elif verb == _REMOVE:
+            folders.add(what)
+        elif verb == _KEEP:
+            folders.discard(what)
+    for session in sessions:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(session, signal.SIGKILL)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # only the end of the supervisor ends it
+    watch(sys.stdin)
