@@ -101,7 +101,7 @@ class Properties:
             ServerError: Names the first setting whose port is in use, not permitted or not this machine's.
         """
         for key in (*_ADDRESSES, *_GRPC_PORTS):
-            if self.values[key].startswith(UNIX):
+            if self.values[key].startswith(UNIX) or self.values[key] == "0":
                 continue
             try:
                 host, port = self._listener(key)
