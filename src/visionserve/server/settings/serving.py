@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import yaml
@@ -31,11 +31,13 @@ class EdgeSettings:
         address: `host:port`; without it, that of `inference_address` in config.properties.
         certificate: A PEM file with the certificate and those that signed it, by which the address speaks TLS.
         certificate_key: A PEM file with its private key, if that is not in the same file.
+        access_log: Whether every request is logged, or only those that an instance failed.
     """
 
     address: str | None = None
     certificate: str | None = None
     certificate_key: str | None = None
+    access_log: bool = False
 
     def __post_init__(self) -> None:
         if self.address is not None:
@@ -76,9 +78,11 @@ class LimitSettings:
     Attributes:
         body: The largest request; without it, `max_request_size` of config.properties.
         clients: The most connections at once.
+        headers: The most bytes of a request's headers together; TorchServe itself reads 8192.
         header_seconds: Within these a request's headers must have come.
         body_seconds: Within these a request's body must have come.
         idle_seconds: For so long a connection is kept that asks nothing.
+        concurrent: The most requests that an instance is given at once; those above wait in the queue.
         queue: The most requests that wait for an instance.
         queue_seconds: The longest that one waits there.
         answer_seconds: The longest that an instance may take for an answer.
@@ -88,16 +92,18 @@ class LimitSettings:
 
     body: int | None = None
     clients: int = 4000
+    headers: int = 8192
     header_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 60.0
+    concurrent: int = 64
     queue: int = 200
     queue_seconds: float = 10.0
     answer_seconds: float = 120.0
     retried_body: int = 262_144
 
     def __post_init__(self) -> None:
-        for name in ("body", "clients", "queue", "retried_body"):
+        for name in ("body", "clients", "headers", "concurrent", "queue", "retried_body"):
             value = getattr(self, name)
             require(value is None or value > 0, f"limits.{schema.camel(name)} is {value}: it must be at least 1")
         for name in ("header_seconds", "body_seconds", "idle_seconds", "queue_seconds", "answer_seconds"):
@@ -126,6 +132,19 @@ class Serving:
     def __post_init__(self) -> None:
         require(self.instances > 0, f"instances is {self.instances}: it must be at least 1")
         require(self.drain_seconds >= 0, f"drainSeconds is {self.drain_seconds}: it must be 0 or more")
+
+    def completed(self, *, address: str, body: int) -> Serving:
+        """These settings with what they leave open as config.properties has it.
+
+        Args:
+            address: `host:port` of its `inference_address`.
+            body: Its `max_request_size`.
+        """
+        return replace(
+            self,
+            edge=replace(self.edge, address=self.edge.address or address),
+            limits=replace(self.limits, body=self.limits.body or body),
+        )
 
     @classmethod
     def read(cls, path: Path) -> Serving:

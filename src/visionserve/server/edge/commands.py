@@ -1,0 +1,60 @@
+"""HAProxy's own command line, over a Unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import socket
+from typing import TYPE_CHECKING
+
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What a socket's address has room for, its closing zero aside.
+LONGEST_PATH = 107
+
+_SECONDS = 10.0
+_PIECE = 65536  # bytes
+
+
+def ask(path: Path, command: str, seconds: float = _SECONDS) -> str:
+    """Give one command, or several with `;` between, and take what is said.
+
+    Raises:
+        ServerError: Nobody listens, or the answer does not come in time.
+    """
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(seconds)
+        try:
+            connection.connect(str(path))
+            connection.sendall(f"{command}\n".encode())
+            connection.shutdown(socket.SHUT_WR)  # the master waits for more otherwise
+            pieces = []
+            while piece := connection.recv(_PIECE):
+                pieces.append(piece)
+        except OSError as error:
+            raise ServerError(f"HAProxy does not answer at {path}: {error}") from error
+    return b"".join(pieces).decode("utf-8", "replace")
+
+
+def order(path: Path, command: str) -> None:
+    """Give commands that say nothing when they succeed.
+
+    Raises:
+        ServerError: One of them failed, or nobody listens.
+    """
+    said = " ".join(ask(path, command).split())
+    if said:
+        raise ServerError(f"HAProxy refused '{command.splitlines()[0]}': {said}")
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """What `show stat` says, a row for each frontend, backend and server."""
+    start = text.find("# pxname")
+    if start < 0:
+        raise ServerError(f"HAProxy's statistics cannot be read: {text[:80]!r}")
+    lines = [line for line in text[start + 2 :].splitlines() if "," in line]
+    return list(csv.DictReader(io.StringIO("\n".join(lines))))

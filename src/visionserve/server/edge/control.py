@@ -1,0 +1,239 @@
+"""What the supervisor tells a running HAProxy, and what it asks it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from visionserve.server.edge import commands
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from visionserve.server.edge.keys import Key
+
+State = Literal["up", "drain", "down"]
+
+# The sockets and maps by which it is told, in the folder that HAProxy runs in.
+WORKER, MASTER, OWN = "worker.sock", "master.sock", "own.sock"
+FACTS, KEYS = "edge.map", "keys.map"
+
+_BACKENDS = ("predictions", "uploads")
+_WORDS: Mapping[State, str] = {"up": "ready", "drain": "drain", "down": "maint"}
+_STATUSES: Mapping[str, State] = {"no check": "up", "DRAIN": "drain", "MAINT": "down"}
+_FACTS = {"draining": 0, "service_ms": 100, "restart_s": 5}
+
+
+@dataclass(frozen=True)
+class SlotFigures:
+    """What a slot has done and does, old HAProxy processes that end their last requests included.
+
+    Attributes:
+        sessions: The requests that its instance has and has not answered.
+        served: The requests it was given, since HAProxy was started or reloaded.
+        state: What HAProxy thinks of it.
+    """
+
+    sessions: int
+    served: int
+    state: State
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the edge does.
+
+    Attributes:
+        slots: Each slot by its name.
+        under_way: The requests that are here and not answered; of large ones, those whose bodies come.
+        queue: Those of them that wait for an instance.
+        connections: The clients' open connections.
+        answers: How many answers of each class clients got: `2xx`, `3xx`, `4xx`, `5xx`.
+    """
+
+    slots: Mapping[str, SlotFigures]
+    under_way: int
+    queue: int
+    connections: int
+    answers: Mapping[str, int]
+
+
+class Control:
+    """The runtime socket of an edge.
+
+    What it sets outlives a reload: facts and keys are written into the maps' files too, states are kept here.
+
+    Args:
+        folder: Where HAProxy runs.
+        slots: The names of all slots.
+    """
+
+    def __init__(self, folder: Path, slots: Sequence[str]) -> None:
+        self._folder = folder
+        self.states: dict[str, State] = dict.fromkeys(slots, "down")
+        self._facts = dict(_FACTS)
+        self.write_maps(())
+
+    def write_maps(self, keys: Sequence[Key]) -> None:
+        """Write the files that HAProxy reads when it starts."""
+        self._write_facts()
+        self._write_keys(keys)
+
+    def up(self, slot: str) -> None:
+        """Let a slot take requests.
+
+        Raises:
+            ServerError: There is no such slot, or HAProxy does not answer.
+        """
+        self._set(slot, "up")
+
+    def drain(self, slot: str) -> None:
+        """Give a slot no more requests; those that it has are answered.
+
+        Raises:
+            ServerError: There is no such slot, or HAProxy does not answer.
+        """
+        self._set(slot, "drain")
+
+    def down(self, slot: str) -> None:
+        """Count on a slot no longer.
+
+        Raises:
+            ServerError: There is no such slot, or HAProxy does not answer.
+        """
+        self._set(slot, "down")
+
+    def set_draining(self, *, draining: bool) -> None:
+        """Refuse every new request, or no longer; those that wait or are being answered are answered."""
+        self._set_fact("draining", int(draining))
+
+    def set_service_time(self, seconds: float) -> None:
+        """Say how much time a slot needs for one request more when it is busy: what waiting clients are told."""
+        self._set_fact("service_ms", max(1, round(1000 * seconds)))
+
+    def set_restart_time(self, seconds: float) -> None:
+        """Say how long a new instance takes to be ready: what clients are told when there is none."""
+        self._set_fact("restart_s", max(1, round(seconds)))
+
+    def set_concurrency(self, slot: str, requests: int) -> None:
+        """Give a slot at most so many requests at once, and a quarter of it of large ones."""
+        self._require_slot(slot)
+        shares = (requests, max(1, requests // 4))
+        for backend, share in zip(_BACKENDS, shares, strict=True):
+            commands.order(self._folder / WORKER, f"set maxconn server {backend}/{slot} {share}")
+
+    def set_keys(self, keys: Sequence[Key]) -> None:
+        """Take these keys and no others, all at one moment.
+
+        Raises:
+            ServerError: HAProxy does not answer, or refuses.
+        """
+        worker = self._folder / WORKER
+        prepared = commands.ask(worker, f"prepare map {KEYS}")
+        version = re.search(r"New version created: (\d+)", prepared)
+        if version is None:
+            raise ServerError(f"HAProxy refused new keys: {' '.join(prepared.split())}")
+        for key in keys:
+            commands.order(worker, f"add map @{version[1]} {KEYS} {key.digest} {key.name}")
+        self._write_keys(keys)
+        commands.order(worker, f"commit map @{version[1]} {KEYS}")
+
+    def figures(self) -> Figures:
+        """What the edge does now.
+
+        Raises:
+            ServerError: HAProxy does not answer.
+        """
+        current = commands.table(commands.ask(self._folder / WORKER, "show stat"))
+        old = [
+            row
+            for pid in self.workers(old=True)
+            for row in commands.table(commands.ask(self._folder / MASTER, f"@!{pid} show stat"))
+        ]
+        return _figures(current, old, tuple(self.states))
+
+    def workers(self, *, old: bool = False) -> list[int]:
+        """The process ids of HAProxy's workers: the one that takes connections, or those that end their last."""
+        listed = commands.ask(self._folder / MASTER, "show proc")
+        current, _, past = listed.partition("# old workers")
+        return [int(pid) for pid in re.findall(r"^(\d+)\s+worker\s", past if old else current, re.MULTILINE)]
+
+    def sessions(self, slot: str) -> int:
+        """The requests that a slot's instance has and has not answered."""
+        self._require_slot(slot)
+        return self.figures().slots[slot].sessions
+
+    def apply(self) -> None:
+        """Say again what state each slot is in."""
+        for slot, state in self.states.items():
+            self._set(slot, state)
+
+    def _set(self, slot: str, state: State) -> None:
+        self._require_slot(slot)
+        each = (f"set server {backend}/{slot} state {_WORDS[state]}" for backend in _BACKENDS)
+        commands.order(self._folder / WORKER, "; ".join(each))
+        self.states[slot] = state
+
+    def _require_slot(self, slot: str) -> None:
+        if slot not in self.states:
+            raise ServerError(f"there is no slot {slot!r}; there are {', '.join(self.states)}")
+
+    def _set_fact(self, name: str, value: int) -> None:
+        self._facts[name] = value
+        self._write_facts()
+        commands.order(self._folder / WORKER, f"set map {FACTS} {name} {value}")
+
+    def _write_facts(self) -> None:
+        _replace(self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()))
+
+    def _write_keys(self, keys: Sequence[Key]) -> None:
+        _replace(self._folder / KEYS, "".join(f"{key.digest} {key.name}\n" for key in keys))
+
+
+def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Sequence[str]) -> Figures:
+    def total(
+        column: str, name: str, proxies: Sequence[str] = _BACKENDS, rows: Sequence[dict[str, str]] = ()
+    ) -> int:
+        return sum(
+            int(row[column] or 0)
+            for row in rows or (*current, *old)
+            if row["pxname"] in proxies and row["svname"] == name
+        )
+
+    states = {
+        row["svname"]: _STATUSES[row["status"]]
+        for row in current
+        if row["pxname"] == _BACKENDS[0] and row["svname"] in slots
+    }
+    return Figures(
+        slots={
+            slot: SlotFigures(
+                sessions=total("scur", slot), served=total("stot", slot, rows=current), state=states[slot]
+            )
+            for slot in slots
+        },
+        under_way=total("scur", "BACKEND"),
+        queue=total("qcur", "BACKEND"),
+        connections=total("scur", "FRONTEND", ("clients",)),
+        answers={
+            f"{digit}xx": total(f"hrsp_{digit}xx", "FRONTEND", ("clients",), rows=current)
+            for digit in (2, 3, 4, 5)
+        },
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that only its owner may read; a reader finds the old one or the new one."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

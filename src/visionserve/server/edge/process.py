@@ -1,0 +1,229 @@
+"""HAProxy's process: its folder, its start, its reload, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visionserve.server.edge import commands, configuration, control, keys, log
+from visionserve.server.edge.control import Control
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from visionserve.server.edge.configuration import Slot
+    from visionserve.server.edge.haproxy import HAProxy
+    from visionserve.server.settings.serving import Serving
+
+_CONFIGURATION, _CERTIFICATE = "haproxy.cfg", "certificate.pem"
+_START_SECONDS = 10.0
+_CHECK_SECONDS = 10.0
+_KILL_SECONDS = 5.0
+_POLL = 0.02  # seconds
+
+
+class Edge:
+    """A running HAProxy. No slot takes requests until `control` says so.
+
+    Args:
+        haproxy: The executable.
+        settings: How to serve; nothing in it may be left open, see `Serving.completed`.
+        slots: All there are.
+        folder: Its private folder; made if it is not there.
+        logs: The folder for its log file.
+        metadata: For `MODEL` or `MODEL/VERSION` the file that describes it in the Open Inference Protocol's words.
+
+    Attributes:
+        control: What it is told while it runs.
+        own: A Unix socket on which the server itself asks, without a key.
+
+    Raises:
+        ServerError: HAProxy does not start: its address is taken, or the certificate is none. The message is its.
+    """
+
+    def __init__(
+        self,
+        haproxy: HAProxy,
+        settings: Serving,
+        slots: Sequence[Slot],
+        folder: Path,
+        logs: Path,
+        metadata: Mapping[str, Path] | None = None,
+    ) -> None:
+        self._haproxy = haproxy
+        self._settings = settings
+        self._slots = slots
+        self._metadata = metadata or {}
+        self._folder = folder.resolve()
+        for name in (control.MASTER, control.WORKER, control.OWN):
+            if len(os.fsencode(self._folder / name)) > commands.LONGEST_PATH:
+                raise ServerError(
+                    f"{self._folder} is too long a path: its sockets must fit {commands.LONGEST_PATH} bytes"
+                )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        for name in (control.MASTER, control.WORKER, control.OWN):
+            (self._folder / name).unlink(missing_ok=True)
+        self.own = self._folder / control.OWN
+        self.control = Control(self._folder, [slot.name for slot in slots])
+        self._prepare()
+        self._log = log.BoundedLog(logs / "edge.log")
+        try:
+            self._process = self._start()
+        except BaseException:
+            self._log.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id of HAProxy's master, which leads a session of its own."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether HAProxy runs. When one of its workers dies, all of it ends."""
+        return self._process.poll() is None
+
+    def reload(self, settings: Serving | None = None, metadata: Mapping[str, Path] | None = None) -> None:
+        """Read certificate, keys and metadata anew, and other settings if they are given. No request is lost.
+
+        Raises:
+            ServerError: HAProxy refuses what it would have to read; it goes on as before.
+        """
+        before = self._settings, self._metadata
+        self._settings, self._metadata = settings or self._settings, metadata or self._metadata
+        saved = {
+            name: (self._folder / name).read_bytes()
+            for name in (_CONFIGURATION, _CERTIFICATE, control.KEYS)
+            if (self._folder / name).exists()
+        }
+        try:
+            old = self.control.workers()
+            self._prepare()
+            os.kill(self.pid, signal.SIGUSR2)
+            self._wait(lambda: self._replaced(old), "it did not take the new configuration")
+        except BaseException:
+            self._settings, self._metadata = before
+            for name, content in saved.items():
+                _write(self._folder / name, content)
+            raise
+        self.control.apply()
+
+    def stop(self, seconds: float) -> bool:
+        """Refuse new requests, wait until the others are answered, and end.
+
+        Args:
+            seconds: How long to wait.
+
+        Returns:
+            Whether all were answered.
+        """
+        answered = False
+        with contextlib.suppress(ServerError):
+            self.control.set_draining(draining=True)
+            end = time.monotonic() + seconds
+            while (
+                self.alive and not (answered := self.control.figures().under_way == 0) and time.monotonic() < end
+            ):
+                time.sleep(_POLL)
+        self.kill()
+        return answered
+
+    def kill(self) -> None:
+        """End at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILL_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+    def _prepare(self) -> None:
+        """Write all that HAProxy reads, and have it checked."""
+        edge = self._settings.edge
+        if edge.certificate is not None:
+            parts = [edge.certificate, *([edge.certificate_key] if edge.certificate_key is not None else [])]
+            try:
+                _write(self._folder / _CERTIFICATE, b"\n".join(Path(part).read_bytes() for part in parts))
+            except OSError as error:
+                raise ServerError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        known = keys.read(Path(self._settings.keys.file)) if self._settings.keys is not None else []
+        self.control.write_maps(known)
+        text = configuration.render(
+            self._settings,
+            self._slots,
+            metadata={name: path.resolve() for name, path in self._metadata.items()},
+            up=[name for name, state in self.control.states.items() if state == "up"],
+            threads=len(os.sched_getaffinity(0)),
+        )
+        _write(self._folder / _CONFIGURATION, text.encode())
+        checked = subprocess.run(
+            [self._haproxy.path, "-c", "-f", _CONFIGURATION],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=_CHECK_SECONDS,
+            check=False,
+        )
+        if checked.returncode != 0:
+            raise ServerError(f"HAProxy refuses its configuration: {log.cause(checked.stderr)}")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Relative names: a map's may hold no comma, and the folder's may.
+        process = subprocess.Popen(
+            [self._haproxy.path, "-W", "-S", f"unix@{control.MASTER},mode,600", "-f", _CONFIGURATION],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log.descriptor,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._process = process
+        try:
+            self._wait(self._answers, "it does not answer")
+        except BaseException:
+            self.kill()
+            raise
+        return process
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(ServerError):
+            return bool(self.control.workers()) and "Pid:" in commands.ask(
+                self._folder / control.WORKER, "show info"
+            )
+        return False
+
+    def _replaced(self, old: Sequence[int]) -> bool:
+        """Whether other workers than these take connections and commands."""
+        with contextlib.suppress(ServerError):
+            current = self.control.workers()
+            said = commands.ask(self._folder / control.WORKER, "show info")
+            return (
+                bool(current) and not set(current) & set(old) and any(f"Pid: {pid}\n" in said for pid in current)
+            )
+        return False
+
+    def _wait(self, done: Callable[[], bool], failure: str) -> None:
+        end = time.monotonic() + _START_SECONDS
+        while not done():
+            if not self.alive:
+                raise ServerError(f"HAProxy ended with code {self._process.returncode}: {self._log.cause()}")
+            if time.monotonic() > end:
+                raise ServerError(f"HAProxy runs, but {failure}: {self._log.cause()}")
+            time.sleep(_POLL)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

@@ -1,0 +1,146 @@
+"""How HAProxy starts, goes on and ends."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+import requests
+
+from visionserve.server.errors import ServerError
+from visionserve.server.settings.serving import EdgeSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.server.edge.conftest import Front, Started
+
+
+def folder(front: Front) -> Path:
+    return front.edge.own.parent
+
+
+def test_what_it_writes_is_its_owner_s_alone(start: Started) -> None:
+    front = start()
+    assert stat.S_IMODE(folder(front).stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder(front).iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert {"haproxy.cfg", "worker.sock", "master.sock", "own.sock", "edge.map", "keys.map"} == set(modes)
+
+
+def test_it_leads_a_session_of_its_own(start: Started) -> None:
+    front = start()
+    assert os.getsid(front.edge.pid) == front.edge.pid != os.getsid(0)
+
+
+def test_a_taken_address_is_one_line(start: Started) -> None:
+    address = start().address
+    with pytest.raises(ServerError, match=rf"cannot bind.*in use.*{address}") as refused:
+        start(edge=EdgeSettings(address=address))
+    assert "\n" not in str(refused.value)
+
+
+def test_it_listens_nowhere_else(start: Started) -> None:
+    front = start()
+    processes = [psutil.Process(front.edge.pid), *psutil.Process(front.edge.pid).children(recursive=True)]
+    listening = {
+        (each.laddr.ip, each.laddr.port)
+        for process in processes
+        for each in process.net_connections(kind="inet")
+        if each.status == psutil.CONN_LISTEN
+    }
+    assert listening == {(front.host, front.port)}
+
+
+def test_stopping_answers_what_it_has_and_refuses_what_comes(start: Started) -> None:
+    front = start()
+    answers: list[requests.Response] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(requests.post(front.url + "/predictions/sleep-800", timeout=20))
+    )
+    asking.start()
+    while not front.control.figures().under_way:
+        time.sleep(0.01)
+    stopped: list[bool] = []
+    stopping = threading.Thread(target=lambda: stopped.append(front.edge.stop(5)))
+    stopping.start()
+    end = time.monotonic() + 5
+    while (refused := front.post()).status_code == 200 and time.monotonic() < end:
+        pass
+    assert (refused.status_code, refused.json()["type"], refused.headers["Connection"]) == (
+        503,
+        "Draining",
+        "close",
+    )
+    stopping.join()
+    asking.join()
+    assert stopped == [True]
+    assert answers[0].status_code == 200
+    assert not front.edge.alive
+    assert not psutil.pid_exists(front.edge.pid)
+
+
+def test_stopping_does_not_wait_longer_than_it_may(start: Started) -> None:
+    front = start()
+
+    def ask() -> None:
+        with pytest.raises(requests.ConnectionError):
+            requests.post(front.url + "/predictions/sleep-3000", timeout=20)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not front.control.figures().under_way:
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert not front.edge.stop(0.2)
+    assert time.monotonic() - began < 2
+    asking.join()
+
+
+def test_a_killed_worker_ends_all_of_it(start: Started) -> None:
+    front = start()
+    (worker,) = front.control.workers()
+    os.kill(worker, 9)
+    end = time.monotonic() + 5
+    while front.edge.alive and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not front.edge.alive
+
+
+def test_states_and_facts_outlive_a_reload(start: Started) -> None:
+    front = start(up="b")
+    front.control.set_restart_time(9)
+    (before,) = front.control.workers()
+    front.edge.reload()
+    (after,) = front.control.workers()
+    assert before != after
+    assert {name: slot.state for name, slot in front.control.figures().slots.items()} == {"a": "down", "b": "up"}
+    assert front.post().json()["slot"] == "b"
+    front.control.drain("b")
+    front.edge.reload()
+    assert front.control.figures().slots["b"].state == "drain"
+    assert front.post().headers["Retry-After"] == "9"
+
+
+def test_the_server_asks_on_a_socket_of_its_own(start: Started) -> None:
+    import http.client
+    import socket
+
+    front = start()
+    connection = http.client.HTTPConnection("own")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(front.edge.own))
+    connection.request("POST", "/predictions/m", b"picture")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_too_long_a_folder_is_said(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visionserve.server.edge.commands.LONGEST_PATH", 20)
+    with pytest.raises(ServerError, match="too long a path"):
+        start()

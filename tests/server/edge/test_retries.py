@@ -1,0 +1,77 @@
+"""Requests whose instance fails them are asked again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.server.edge.conftest import Front, Started
+
+
+@pytest.mark.parametrize("failure", ["hang up", "500", "503"])
+def test_a_failed_request_is_asked_of_the_other_slot(start: Started, failure: str) -> None:
+    front = start()
+    for each in front.backends.values():
+        each.failure = failure
+    for size in (1, 100_000, 262_144):
+        front.backends["a"].failing = 1
+        answers = [front.post(data=b"x" * size) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200] * 4
+
+
+def test_a_request_is_asked_three_times_and_no_more(start: Started) -> None:
+    front = start()
+    for each in front.backends.values():
+        each.failing, each.failure = 100, "500"
+    answer = front.post()
+    assert (answer.status_code, answer.json()["type"], len(front.seen)) == (500, "Worker", 3)
+
+
+def test_the_model_s_own_refusals_are_final(start: Started) -> None:
+    front = start()
+    for status in (400, 404, 413, 415, 422, 501, 504, 507):
+        assert front.post(f"/predictions/status-{status}").json() == {"type": "Told"}
+    assert len(front.seen) == 8
+
+
+def test_a_silent_instance_s_requests_go_to_the_other(start: Started) -> None:
+    front = start()
+    front.backends["a"].failing = 100
+    assert [front.post().json()["slot"] for _ in range(10)] == ["b"] * 10
+
+
+def test_without_an_instance_there_is_a_refusal_never_a_reset(start: Started) -> None:
+    front = start(up="a")
+    front.backends["a"].failing = 100
+    answer = front.post()
+    assert (answer.status_code, answer.json()["code"]) == (502, 502)
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_torchserve_s_wordless_refusal_gets_words(front: Front) -> None:
+    answer = front.post("/predictions/status-413-empty")
+    assert (answer.status_code, answer.json()["type"]) == (413, "RequestTooLarge")
+
+
+def test_a_drained_slot_ends_what_it_has(start: Started) -> None:
+    front = start(up="a")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(front.post("/predictions/sleep-600")))
+    asking.start()
+    end = time.monotonic() + 5
+    while front.control.sessions("a") == 0 and time.monotonic() < end:
+        time.sleep(0.01)
+    front.control.up("b")
+    front.control.drain("a")
+    assert [front.session.post(front.url + "/predictions/m").json()["slot"] for _ in range(5)] == ["b"] * 5
+    assert front.control.figures().slots["a"].state == "drain"
+    assert front.control.sessions("a") == 1
+    asking.join()
+    assert answers[0].json()["slot"] == "a"
+    assert front.control.sessions("a") == 0
+    front.control.down("a")
+    assert front.control.figures().slots["a"].state == "down"
