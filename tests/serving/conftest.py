@@ -22,23 +22,30 @@ from visionserve.server.instance.launcher import TorchServe
 from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from visionserve.archiver.builder import Built
 
 # The small network again, waiting long enough for a batch to fill: requests sent together are answered together.
 BATCHING_MODEL = "demo-batching"
-# What the server's own environment holds and its workers must not.
-SECRETS = {"AWS_SECRET_ACCESS_KEY": "a", "HF_TOKEN": "b", "PGPASSWORD": "c", "APP_SECRET_KEY": "d"}
+# What the server's own environment holds and its workers must not: whatever it is called.
+SECRETS = {
+    **dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PGPASSWORD", "APP_SECRET_KEY"), "looks like one"),
+    **dict.fromkeys(("DATABASE_URL", "OPENAI_KEY", "GH_PAT", "xyzzy", "VISIONSERVE_API_KEY"), "does not"),
+}
+# What server.yaml could name, and workers then have.
+NAMED = {"PASSED_ON": "as it is"}
 CHECKPOINT = "demo-checkpoint"
 CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "TorchScript, scripted")
 
 
 @contextmanager
-def proven(archives: Mapping[str, Path], properties: Properties, logs: Path) -> Iterator[TorchServe]:
+def proven(
+    archives: Mapping[str, Path], properties: Properties, logs: Path, variables: Sequence[str] = ()
+) -> Iterator[TorchServe]:
     """TorchServe with every model proven ready; ended at once, where `stop` would wait for requests under way."""
-    with TorchServe(archives, properties, logs) as running:
+    with TorchServe(archives, properties, logs, variables=variables) as running:
         for _ in health.wait_until_ready(running, timeout=240):
             pass
         yield running
@@ -93,9 +100,9 @@ def server(
     properties = Properties.read(project / "config.properties").on_free_ports()
     with ExitStack() as ending:
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in SECRETS.items():
+            for name, value in {**SECRETS, **NAMED}.items():
                 patch.setenv(name, value)
-            running = ending.enter_context(proven(archives, properties, project / "logs"))
+            running = ending.enter_context(proven(archives, properties, project / "logs", tuple(NAMED)))
         yield running
 
 

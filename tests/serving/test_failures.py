@@ -89,7 +89,7 @@ def test_a_port_in_use_is_named_before_anything_starts(
 def test_a_server_that_cannot_start_java_says_what_java_said(
     demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
-    wrong = properties.replace(vmargs="-XX:NoSuchFlag")
+    wrong = properties.replace(vmargs="-Xmx2560m -XX:NoSuchFlag")
     with (
         TorchServe({"demo": demo_archives["demo-resnet18"].archive.path}, wrong, tmp_path / "logs") as server,
         pytest.raises(ServerError, match=r"TorchServe ended with code 1: .*NoSuchFlag"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 import requests
-from tests.serving.conftest import SECRETS
+from tests.serving.conftest import NAMED, SECRETS
 from tests.support.pictures import bombs, corpus
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def test_workers_and_decoders_inherit_no_secrets(server: TorchServe) -> None:
         inherited = process.environ()
         assert inherited
         assert not SECRETS.keys() & inherited.keys()
+        assert inherited.items() >= NAMED.items()
 
 
 def test_errors_tell_nothing_of_the_server(quick_url: str) -> None:

@@ -35,7 +35,7 @@ name=Z\\u00fcrich
 def test_a_value_of_several_lines_leaves_the_key_after_it_alone(tmp_path: Path) -> None:
     path = tmp_path / "config.properties"
     path.write_text(MULTI_LINE)
-    values = Properties.read(path).values
+    values = Properties.parse(path)
     assert values["allowed_urls"] == "file://none-allowed"
     assert values["models"] == '{"resnet50": {"1.0": {"marName": "resnet50.mar", "minWorkers": 2}}}'
     assert values["inference_address"] == "http://127.0.0.1:9080"
@@ -59,7 +59,7 @@ def test_java_reads_what_we_write(tmp_path: Path) -> None:
     source = tmp_path / "config.properties"
     source.write_text(MULTI_LINE)
     rendered = tmp_path / "rendered.properties"
-    properties = Properties.read(source)
+    properties = Properties(Properties.parse(source))
     properties.write(rendered)
     program = tmp_path / "Show.java"
     program.write_text(
@@ -94,7 +94,7 @@ def test_any_settings_survive_being_written_and_read(values: dict[str, str]) -> 
         path = Path(folder) / "config.properties"
         properties = Properties({}).replace(**values)
         properties.write(path)
-        assert {key: value for key, value in Properties.read(path).values.items() if key in values} == values
+        assert Properties.parse(path) == values
 
 
 def test_a_damaged_escape_is_one_line(tmp_path: Path) -> None:
@@ -118,3 +118,101 @@ def test_an_impossible_address_is_named(key: str, value: str) -> None:
     settings = Properties.read(REPOSITORY / "config.properties").on_free_ports().replace(**{key: value})
     with pytest.raises(ServerError, match=rf"config\.properties: {key}=.* is no address"):
         settings.require_free_ports()
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.properties"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("job_queue_sise=100", r"knows no key 'job_queue_sise' \(did you mean 'job_queue_size'\?\)"),
+        ("maxRequestSize=1000", r"knows no key 'maxRequestSize' \(did you mean 'max_request_size'\?\)"),
+        ("zzz=1", r"knows no key 'zzz'$"),
+        ("job_queue_size=many", r"job_queue_size is 'many': it must be a whole number of at least 1"),
+        ("job_queue_size=0", r"job_queue_size is '0': it must be a whole number of at least 1"),
+        ("max_request_size=3000000000", r"max_request_size is '3000000000': it must be a whole number"),
+        ("max_request_size=20 MB", r"max_request_size is '20 MB': it must be a whole number"),
+        ("io_ratio=101", r"io_ratio is '101': it must be a whole number of at least 1 and at most 100"),
+        ("token_expiration_min=soon", r"token_expiration_min is 'soon': it must be a number above 0"),
+        ("async_logging=yes", r"async_logging is 'yes': it must be one of true, false"),
+        # Java keeps the blank, and then takes it for false.
+        ("async_logging=true ", r"async_logging is 'true ': it must be one of true, false"),
+        ("metrics_mode=prometeus", r"metrics_mode is 'prometeus': it must be one of log, prometheus, legacy"),
+        ("inference_address=127.0.0.1:8080", r"inference_address is '127.0.0.1:8080': it must be an address"),
+        ("inference_address=http://127.0.0.1:99999", r"it must be an address such as"),
+        ("inference_address=http://[::1]:8080", r"it must be an address such as"),
+        ("inference_address=http://127.0.0.1:8080/v1", r"it must be an address such as"),
+        ("grpc_inference_address=http://127.0.0.1", r"it must be an IP address or the name of a host"),
+        ("grpc_inference_port=70700", r"it must be a whole number of at least 0 and at most 65535"),
+        ("blacklist_env_vars=(AWS_.*", r"blacklist_env_vars is '\(AWS_\.\*': it must be a regular expression"),
+        ("allowed_urls=https://a/.*,(", r"it must be regular expressions with commas between"),
+        ("models={resnet50}", r"it must be a JSON document of models"),
+        ("metrics_config=nowhere.yaml", r"metrics_config is 'nowhere.yaml': there is no file /.*/nowhere.yaml"),
+        ("model_snapshot={}", r"model_snapshot={} is not taken: it would load models beside those"),
+        ("plugins_path=plugins", r"plugins_path=plugins is not taken: code beside TorchServe's own"),
+        ("keystore_pass=$$NO_SUCH_VARIABLE$$", r"keystore_pass names the environment variable NO_SUCH_VARIABLE"),
+    ],
+)
+def test_what_torchserve_would_not_take_is_refused_by_its_key(line: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match=rf"config\.properties: .*{said}"):
+        Properties.read(written(tmp_path, f"{line}\n"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "inference_address=unix:/run/visionserve/inference.sock",
+        "inference_address=http://localhost",
+        "async_logging=True",
+        "metrics_mode=PROMETHEUS",
+        "blacklist_env_vars=\\\\p{Upper}+",  # a pattern of Java's that Python does not know
+        "grpc_inference_port=0",
+        "token_expiration_min=.5",
+        "vmargs=",
+        'models={"a": {"1.0": {"marName": "a.mar"}}}',
+    ],
+)
+def test_what_torchserve_takes_is_taken(line: str, tmp_path: Path) -> None:
+    key, _, value = line.partition("=")
+    assert Properties.read(written(tmp_path, f"{line}\n")).values[key] == value.replace("\\\\", "\\")
+
+
+def test_variables_are_filled_in_before_anything_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST_TO_BIND", "0.0.0.0")
+    path = written(tmp_path, "management_address=http://$$HOST_TO_BIND$$:8081\n")
+    assert Properties.read(path).values["management_address"] == "http://0.0.0.0:8081"
+    monkeypatch.setenv("HOST_TO_BIND", "$$OTHER$$")
+    with pytest.raises(ServerError, match="it must be an address"):
+        Properties.read(path)
+
+
+def test_a_file_is_looked_for_beside_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TorchServe itself is started in a folder of its own."""
+    (tmp_path / "metrics.yaml").touch()
+    path = written(tmp_path, "metrics_config=metrics.yaml\n")
+    monkeypatch.chdir(tmp_path.parent)
+    assert Properties.read(path).values["metrics_config"] == str(tmp_path / "metrics.yaml")
+
+
+def test_an_instance_serves_what_is_asked_for_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, 'load_models=all\nmodels={"a": {"1.0": {"marName": "a.mar"}}}\nmodel_store=/srv\n')
+    given = Properties.read(path).for_instance(tmp_path / "store", tmp_path / "workflows").values
+    assert not {"load_models", "models"} & given.keys()
+    assert given["model_store"] == str(tmp_path / "store")
+    assert given["workflow_store"] == str(tmp_path / "workflows")
+
+
+def test_what_is_shown_is_what_is_written_but_passwords(tmp_path: Path) -> None:
+    properties = Properties.read(written(tmp_path, "keystore_pass=hush\n"))
+    properties.write(tmp_path / "rendered.properties")
+    assert (tmp_path / "rendered.properties").read_text() == properties.render()
+    shown = properties.render(hide_secrets=True).splitlines()
+    assert [line for line in properties.render().splitlines() if line not in shown] == ["keystore_pass=hush"]
+    assert "keystore_pass=***" in shown
+    assert [line.partition("=")[0] for line in shown] == sorted(properties.values)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
 from visionserve.server.errors import ServerError
-from visionserve.server.instance import admission, java
+from visionserve.server.instance import admission, environment, java
 from visionserve.server.run.warden import Warden
+from visionserve.server.settings import heap, safety
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from visionserve.server.instance.admission import Admission
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 _STOP_TIMEOUT = 15.0  # seconds from SIGTERM to SIGKILL
 _KEPT = 5  # log files of earlier runs
-
-# TorchServe would let these beat what we give it; PYTHONPATH would beat the code in the archive.
-_HIDDEN_VARIABLES = ("PYTHONPATH", "TS_CONFIG_FILE", "LOG4J_CONFIGURATION_FILE")
 
 
 class TorchServe:
@@ -46,9 +44,11 @@ class TorchServe:
         admit: What puts each archive into the server's model store, or refuses it.
         folder: Its private folder, made anew; without it, one for temporary files.
         warden: What ends it when this process is killed; without it, one of its own.
+        variables: Those of the environment that it is to see beside the harmless ones.
 
     Raises:
-        ServerError: A port is taken, or there is no Java.
+        ServerError: The settings open what must stay closed, Java's heap holds no full queue, a port is taken, or
+            there is no Java.
         SignatureError: An archive is not admitted.
     """
 
@@ -60,7 +60,13 @@ class TorchServe:
         admit: Admission = admission.chosen,
         folder: Path | None = None,
         warden: Warden | None = None,
+        variables: Sequence[str] = (),
     ) -> None:
+        safety.require_closed(properties)
+        heap.require_room(properties, archives)
+        self._environment = environment.passed(
+            os.environ, variables, properties.values.get("blacklist_env_vars", "")
+        )
         properties.require_free_ports()
         self.properties = properties
         self.logs = logs.resolve()
@@ -85,7 +91,7 @@ class TorchServe:
         workflows = self.folder / "workflows"
         workflows.mkdir()
         config = self.folder / "config.properties"
-        self.properties.replace(model_store=str(self._store), workflow_store=str(workflows)).write(config)
+        self.properties.for_instance(self._store, workflows).write(config)
         package = find_spec("ts")
         if package is None or package.origin is None:
             raise ServerError("torchserve is not installed in this environment: pip install torchserve==0.12.0")
@@ -105,14 +111,13 @@ class TorchServe:
             "-ncs",
             *("-m", *(f"{name}={name}{SUFFIX}" for name in self.archives)),
         ]
-        environment = {key: value for key, value in os.environ.items() if key not in _HIDDEN_VARIABLES}
         temporary = {"TEMP": str(self.folder), "TMPDIR": str(self.folder)}
         logs = {"LOG_LOCATION": str(self.logs), "METRICS_LOCATION": str(self.logs)}
         with (self.logs / "java.log").open("wb") as output:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**environment, **temporary, **logs},
+                env={**self._environment, **temporary, **logs},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # host:port, with an IPv6 host in brackets.
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 _LAST_PORT = 65535
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,8 @@ class Serving:
         limits: What a client may take up.
         instances: How many TorchServes serve at once, each with all models; two outlive the death of one's Java.
         drain_seconds: The longest that accepted requests may take to be answered when the server is to end.
+        environment: Variables that TorchServe and its workers are to see beside those that tune them. No other
+            reaches them, whatever it is called.
     """
 
     edge: EdgeSettings = field(default_factory=EdgeSettings)
@@ -128,8 +131,14 @@ class Serving:
     limits: LimitSettings = field(default_factory=LimitSettings)
     instances: int = 1
     drain_seconds: float = 30.0
+    environment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in self.environment:
+            require(
+                _VARIABLE.fullmatch(name) is not None,
+                f"environment holds {name!r}: it must be the name of a variable, without its value",
+            )
         require(self.instances > 0, f"instances is {self.instances}: it must be at least 1")
         require(self.drain_seconds >= 0, f"drainSeconds is {self.drain_seconds}: it must be 0 or more")
 

@@ -1,0 +1,110 @@
+"""Whether Java's heap holds the requests that may wait: a client that fills a queue must not end the server."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from visionserve.runtime import archive
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from visionserve.server.settings.properties import Properties
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_JOB_QUEUE_SIZE = 100  # TorchServe's, where neither the archive nor config.properties has one
+_MAX_REQUEST_SIZE = 6_553_500  # TorchServe's
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def require_room(properties: Properties, archives: Mapping[str, Path]) -> str | None:
+    """Check that the heap holds every model's full queue.
+
+    Args:
+        properties: How TorchServe is to run.
+        archives: The .mar file of each model that is to be served.
+
+    Returns:
+        A sentence with the numbers if it holds each queue, and not all of them at once.
+
+    Raises:
+        ServerError: One model's queue alone is more than it holds.
+    """
+    body = int(properties.values.get("max_request_size", _MAX_REQUEST_SIZE))
+    heap = size(properties)
+    full = {name: _queue(properties, mar) * body for name, mar in archives.items()}
+    for name, queued in full.items():
+        if needed(queued) > heap:
+            raise ServerError(
+                f"{name}: {_queue(properties, archives[name])} requests may wait (jobQueueSize), each of"
+                f" {_text(body)} (max_request_size): {_text(queued)} with what Java needs beside them are more"
+                f" than its heap of {_text(heap)}, so clients could end the server; {_remedy(needed(queued))}"
+            )
+    together = sum(full.values())
+    if needed(together) <= heap:
+        return None
+    return (
+        f"the full queues of {', '.join(full)} together are {_text(together)}, more than Java's heap of"
+        f" {_text(heap)} holds: clients that fill all of them could end the server; {_remedy(needed(together))}"
+    )
+
+
+def needed(queued: int) -> int:
+    """The heap that holds so many bytes of waiting requests, in bytes.
+
+    Java puts each large body into whole regions of its own; what is being read and answered comes on top.
+    """
+    return queued + queued // 4 + (64 << 20)
+
+
+def size(properties: Properties) -> int:
+    """The most that Java's heap grows to, in bytes: as `vmargs` says, else a quarter of the memory.
+
+    Raises:
+        ServerError: It is said, and cannot be understood.
+    """
+    heap = None
+    for flag in properties.vmargs:  # the last of several counts
+        found = re.fullmatch(r"-(?:Xmx|XX:MaxHeapSize=)(.*)", flag)
+        if found:
+            heap = _bytes(flag, found[1])
+        share = re.fullmatch(r"-XX:MaxRAMPercentage=([\d.]+)", flag)
+        if share:
+            heap = int(_memory() * float(share[1]) / 100)
+    return _memory() // 4 if heap is None else heap
+
+
+def _bytes(flag: str, text: str) -> int:
+    found = re.fullmatch(r"(\d+)([kmgt]?)", text.lower())
+    if found is None:
+        raise ServerError(f"config.properties: vmargs has {flag}: it must be a size such as -Xmx2g")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _memory() -> int:
+    """The memory that Java may see: the machine's, or its container's share."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int(_CGROUP.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        return total
+
+
+def _queue(properties: Properties, mar: Path) -> int:
+    configured = int(properties.values.get("job_queue_size", _JOB_QUEUE_SIZE))
+    own = archive.read_config(zipfile.Path(mar)).get("jobQueueSize")
+    return own if isinstance(own, int) and own > 0 else configured
+
+
+def _remedy(heap: int) -> str:
+    return f"write -Xmx{-(-heap // (1 << 20))}m into vmargs, or a smaller jobQueueSize or max_request_size"
+
+
+def _text(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
