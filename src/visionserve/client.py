@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import requests
+from urllib3.exceptions import HTTPError
 
+from visionserve import api_key, connection
 from visionserve.runtime.errors import VisionserveError
 from visionserve.runtime.wire.options import RESPONSE, TOP_K
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
-_NO_ADDRESS = (
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
+    from urllib3.connectionpool import HTTPConnectionPool
+    from urllib3.response import BaseHTTPResponse
+
+_PREDICTIONS = "/predictions/"
 _PICTURE = {"Content-Type": "application/octet-stream"}
 _TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
 
@@ -42,19 +45,29 @@ class Refused(VisionserveError):
         self.message = message
 
 
+def split(url: str) -> tuple[str, str]:
+    """Take a URL apart: a server's inference address, and the model that `/predictions/NAME` names, if any."""
+    inference, _, model = url.rstrip("/").partition(_PREDICTIONS)
+    return inference, model
+
+
 class Client:
     """Keeps connections open; use it as a context manager.
 
+    Addresses are base URLs, or `unix:/PATH` of a socket. No proxy from the environment is asked, and no
+    redirection followed: it might lead a key to somebody else.
+
     Args:
-        inference: Base URL of the inference address.
-        management: Base URL of the management address.
+        inference: The inference address.
+        management: The management address; without it, what only that answers cannot be asked.
+        key: The key that the inference address wants; the management address, which no key opens, never sees it.
     """
 
-    def __init__(self, inference: str, management: str) -> None:
+    def __init__(self, inference: str, management: str = "", key: str | None = None) -> None:
         self.inference = inference.rstrip("/")
         self.management = management.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy from the environment never leads to loopback
+        self.key = key
+        self._pools: dict[str, tuple[HTTPConnectionPool, str]] = {}
 
     def __enter__(self) -> Client:
         return self
@@ -62,7 +75,8 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._session.close()
+        for pool, _ in self._pools.values():
+            pool.close()
 
     def predict(self, model: str, picture: bytes) -> dict[str, float]:
         """Classify one encoded picture: label to probability, most probable first, whatever the model's own shape.
@@ -72,7 +86,7 @@ class Client:
             Refused: The server answered with an error, or with something else than labels.
         """
         answer: dict[str, float] = self._call(
-            "POST", self._prediction(model), data=picture, headers={**_PICTURE, RESPONSE: "labels"}
+            "POST", self.inference, _prediction(model), picture, {**_PICTURE, RESPONSE: "labels"}
         )
         if not (isinstance(answer, dict) and all(isinstance(value, float) for value in answer.values())):
             raise Refused(200, "NoPrediction", "the answer is no prediction; is it a picture, and our server?")
@@ -92,9 +106,10 @@ class Client:
         """
         answer: dict[str, Any] = self._call(
             "POST",
-            self._prediction(model),
-            data=picture,
-            headers={**_PICTURE, RESPONSE: "detailed", TOP_K: str(top_k)},
+            self.inference,
+            _prediction(model),
+            picture,
+            {**_PICTURE, RESPONSE: "detailed", TOP_K: str(top_k)},
         )
         if not (isinstance(answer, dict) and isinstance(answer.get("classes"), list)):
             raise Refused(200, "NoPrediction", "the answer has no classes; is it a picture, and our server?")
@@ -103,12 +118,19 @@ class Client:
     def is_there(self) -> bool:
         """Whether anything answers at the inference address, be it well or not."""
         try:
-            self._call("GET", f"{self.inference}/ping")
+            self.require()
         except Unreachable:
             return False
-        except Refused:
-            pass
         return True
+
+    def require(self) -> None:
+        """Check that anything answers at the inference address, be it well or not.
+
+        Raises:
+            Unreachable: Nothing does.
+        """
+        with suppress(Refused):
+            self._call("GET", self.inference, "/ping")
 
     def models(self) -> list[str]:
         """The names of the registered models, ready or not.
@@ -117,7 +139,7 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error.
         """
-        listed = self._call("GET", f"{self.management}/models?limit=1000")
+        listed = self._manage("/models?limit=1000")
         return [model["modelName"] for model in listed["models"]]
 
     def only_model(self) -> str:
@@ -144,7 +166,7 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error; status 404 when the model is not registered.
         """
-        described: dict[str, Any] = self._call("GET", f"{self.management}/models/{quote(model, safe='')}")[0]
+        described: dict[str, Any] = self._manage(f"/models/{quote(model, safe='')}")[0]
         return described
 
     def description(self, model: str) -> dict[str, Any]:
@@ -154,8 +176,7 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error.
         """
-        url = f"{self.management}/models/{quote(model, safe='')}?customized=true"
-        described: dict[str, Any] = self._call("GET", url)[0]
+        described: dict[str, Any] = self._manage(f"/models/{quote(model, safe='')}?customized=true")[0]
         return described.get("customizedMetadata") or {}
 
     def workers_ready(self, model: str) -> tuple[int, int]:
@@ -178,27 +199,61 @@ class Client:
         """
         return sorted(int(worker["pid"]) for worker in self.describe(model)["workers"])
 
-    def _prediction(self, model: str) -> str:
-        return f"{self.inference}/predictions/{quote(model, safe='')}"
+    def _manage(self, path: str) -> Any:
+        if not self.management:
+            raise VisionserveError(
+                f"the management address of the server at {self.inference} is not known; name it by --management"
+            )
+        return self._call("GET", self.management, path)
 
-    def _call(self, method: str, url: str, **options: Any) -> Any:
+    def _call(
+        self,
+        method: str,
+        address: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        key = self.key if address == self.inference else None
         try:
-            response = self._session.request(method, url, timeout=_TIMEOUT, **options)
-        except _NO_ADDRESS as error:
-            raise Unreachable(f"{url} is no address of a server; one is http://127.0.0.1:8080") from error
-        except requests.RequestException as error:
+            pool, prefix = self._pool(address)
+            response = pool.urlopen(
+                method,
+                prefix + path,
+                body,
+                {**(headers or {}), **api_key.header(key)},
+                retries=False,
+                timeout=_TIMEOUT,
+            )
+        except ValueError as error:
+            raise Unreachable(f"{address} is no address of a server; one is http://127.0.0.1:8080") from error
+        except HTTPError as error:
             raise Unreachable(
-                f"no answer from {url}; is the server running? Start it with 'visionserve serve'"
+                f"no answer from {address}{path}; is the server running? Start it with 'visionserve serve'"
             ) from error
         try:
             document = response.json()
         except ValueError:
             document = {}
-        if not response.ok:
-            details = document if isinstance(document, dict) else {}
-            raise Refused(
-                response.status_code,
-                str(details.get("type", "Error")),
-                str(details.get("message", response.text[:200])),
-            )
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise _refused(response, document, key)
         return document
+
+    def _pool(self, address: str) -> tuple[HTTPConnectionPool, str]:
+        if address not in self._pools:
+            self._pools[address] = connection.open_pool(address)
+        return self._pools[address]
+
+
+def _prediction(model: str) -> str:
+    return _PREDICTIONS + quote(model, safe="")
+
+
+def _refused(response: BaseHTTPResponse, document: Any, key: str | None) -> Refused:
+    details = document if isinstance(document, dict) else {}
+    message = str(details.get("message", response.data.decode(errors="replace")[:200]))
+    if response.status == HTTPStatus.UNAUTHORIZED and key is None:
+        message += f"; name a file with the key by --key-file, or set {api_key.VARIABLE}"
+    if "Location" in response.headers:
+        message += f"; it is at {response.headers['Location']} now"
+    return Refused(response.status, str(details.get("type", "Error")), message)

@@ -69,6 +69,15 @@ Key = Annotated[
     ),
 ]
 
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        help="A file with the API key that the server wants.",
+        show_default="VISIONSERVE_API_KEY of the environment",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 

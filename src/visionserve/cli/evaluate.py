@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from visionserve.cli.console import Root, errors, marked, output
+from visionserve.cli.console import KeyFile, Root, errors, marked, output
 
 if TYPE_CHECKING:
     from visionserve.evaluation.accuracy import Share
@@ -56,9 +56,11 @@ def evaluate(
     management: Annotated[
         str | None, typer.Option(help="The server's management address.", show_default="the running server's")
     ] = None,
+    key_file: KeyFile = None,
     root: Root = Path(),
 ) -> None:
     """Say how often a running server is right about labelled pictures, where it is not, and how sure it may be."""
+    from visionserve import api_key
     from visionserve.evaluation import report
     from visionserve.evaluation.running import trial
     from visionserve.evaluation.running.served import Served
@@ -66,9 +68,9 @@ def evaluate(
     from visionserve.server import state
 
     project = Project(root)
-    found = state.addresses(project)
     # Behind another address than the recorded one there is another server.
-    served = Served(model, url or found.inference, management or ("" if url else found.management))
+    found = state.Addresses(url, "") if url else state.addresses(project)
+    served = Served(model, found.inference, management or found.management, api_key.find(key_file))
     tried = trial.run(served, source, clients, limit, against)
     judged = tried.findings
     written = report.write(tried, out or project.reports / f"evaluate-{model}-{tried.started:%Y%m%d-%H%M%S}")

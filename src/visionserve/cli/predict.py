@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from visionserve.cli.console import Root, errors, marked, output
+from visionserve.cli.console import KeyFile, Root, errors, marked, output
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:
@@ -26,25 +26,27 @@ def predict(
     model: Annotated[str | None, typer.Option(help="The model; may be left out when only one is served.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture and line.")] = False,
     url: Annotated[
-        str | None, typer.Option(help="The server's inference address.", show_default="the running server's")
+        str | None,
+        typer.Option(
+            help="The server's inference address, or a model there: http://HOST:PORT/predictions/NAME.",
+            show_default="the running server's",
+        ),
     ] = None,
     management: Annotated[
         str | None, typer.Option(help="The server's management address.", show_default="the running server's")
     ] = None,
+    key_file: KeyFile = None,
     root: Root = Path(),
 ) -> None:
     """Classify pictures: the top labels of each with their probabilities."""
+    from visionserve import api_key
     from visionserve.client import Client, Refused
-    from visionserve.project import Project
-    from visionserve.server import state
 
-    if url and not (management or model):
-        raise typer.BadParameter("with --url, name the --model or the --management address that lists them")
+    inference, listing, named = _asked(url, management, model, root)
     files = _files(images)
-    found = state.addresses(Project(root))
     failed = False
-    with Client(url or found.inference, management or found.management) as client:
-        name = model or client.only_model()
+    with Client(inference, listing, api_key.find(key_file)) as client:
+        name = named or client.only_model()
         for path in files:
             try:
                 answer = client.predict(name, path.read_bytes())
@@ -58,6 +60,30 @@ def predict(
                 output.print(_table(path, answer))
     if failed:
         raise typer.Exit(1)
+
+
+def _asked(url: str | None, management: str | None, model: str | None, root: Path) -> tuple[str, str, str | None]:
+    """The inference and management address, and the model if it is named; with a URL, nothing from this machine.
+
+    Raises:
+        BadParameter: The URL's server is not told by which model, nor where it lists them; or two are named.
+    """
+    from visionserve.client import split
+    from visionserve.project import Project
+    from visionserve.server import state
+
+    if url is None:
+        found = state.addresses(Project(root))
+        return found.inference, management or found.management, model
+    inference, named = split(url)
+    if "/" in named or (model and named and model != named):
+        raise typer.BadParameter(f"--url names the model '{named}'" + (f", and --model {model}" if model else ""))
+    if not (model or named or management):
+        raise typer.BadParameter(
+            "with --url, name the model: --url http://HOST:PORT/predictions/NAME, or --model NAME, or the"
+            " --management address that lists them"
+        )
+    return inference, management or "", model or named or None
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

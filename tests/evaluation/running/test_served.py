@@ -17,3 +17,11 @@ def test_another_model_is_named_by_its_name_or_its_url() -> None:
         EvaluationError, match="http://x:1 names no model: write it like http://here/predictions/one"
     ):
         HERE.another("http://x:1")
+
+
+def test_a_key_is_told_to_the_server_that_it_is_for_alone() -> None:
+    here = Served("one", "http://here", key="sesame")
+    assert here.another("two").key == "sesame"
+    assert here.another("http://here/predictions/two").key == "sesame"
+    assert here.another("http://there/predictions/two").key is None
+    assert "sesame" not in repr(here)

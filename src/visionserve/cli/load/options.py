@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from visionserve.cli import console
 from visionserve.load.errors import LoadError
 from visionserve.load.sending import corpus
 
@@ -39,6 +40,9 @@ Url = Annotated[
 Management = Annotated[
     str | None, typer.Option(help="Its management address.", show_default="the running server's")
 ]
+
+
+KeyFile = console.KeyFile
 
 
 def weights(texts: Sequence[str]) -> dict[str, float]:

@@ -63,6 +63,7 @@ def run(
     out: options.Out = None,
     url: options.Url = None,
     management: options.Management = None,
+    key_file: options.KeyFile = None,
     root: Root = Path(),
 ) -> None:
     """Send traffic and judge it: exit code 0 if every condition holds, 1 if not, 2 if the run is invalid."""
@@ -85,21 +86,22 @@ def run(
         generators=generators,
     )
     project = Project(root)
+    server = session.Server.chosen(url, management, key_file)
     kinds = options.weights(mix.split(","))
     sending = session.Sending(
-        session.models(project, models, url, management),
+        session.models(project, models, server),
         kinds,
         bad_share,
         pictures,
         generators,
     )
     folder = session.results_folder(project, out, list(sending.models), "run")
-    with session.opened(project, sending, folder, url, management, locust or ()) as opened:
+    with session.opened(project, sending, folder, server, locust or ()) as opened:
         if ui:
             output.print(f"Locust's page: http://127.0.0.1:{ui_port} (Ctrl-C ends it)")
             page = ["--web-host", "127.0.0.1", "--web-port", str(ui_port), "--users", str(plan.users or 1)]
             endless = plans.Plan(users=plan.users or 1, warm_up=0, duration=1e9)
-            subprocess.run([*opened.command(endless), *page], check=False)
+            subprocess.run([*opened.command(endless), *page], check=False, env=opened.environment())
             return
         with busy(f"{', '.join(sending.models)}: {plan} for {duration} after {warm_up} of warm-up", output):
             measured = opened.run(plan, folder)

@@ -42,6 +42,7 @@ def search(
     out: options.Out = None,
     url: options.Url = None,
     management: options.Management = None,
+    key_file: options.KeyFile = None,
     root: Root = Path(),
 ) -> None:
     """Find the highest Poisson rate that holds an objective: 0 found, 1 none holds, 2 the generator fell short."""
@@ -62,9 +63,10 @@ def search(
         precision=precision,
     )
     project = Project(root)
+    server = session.Server.chosen(url, management, key_file)
     kinds = options.weights(mix.split(","))
     sending = session.Sending(
-        session.models(project, models, url, management),
+        session.models(project, models, server),
         kinds,
         bad_share,
         pictures,
@@ -72,7 +74,7 @@ def search(
     )
     folder = session.results_folder(project, out, list(sending.models), "search")
     with (
-        session.opened(project, sending, folder, url, management) as opened,
+        session.opened(project, sending, folder, server) as opened,
         busy(f"searching the highest rate with {task.objective}", output),
     ):
         found = task.run(opened, folder, _tell)

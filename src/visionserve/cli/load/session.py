@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,44 @@ class Sending:
     generators: int = 1
 
 
+@dataclass(frozen=True)
+class Server:
+    """Which server is asked, as the options say it.
+
+    Attributes:
+        url: The inference address, instead of the running server's.
+        management: The management address, likewise.
+        key: The API key that the server wants, if any.
+    """
+
+    url: str | None = None
+    management: str | None = None
+    key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def chosen(cls, url: str | None, management: str | None, key_file: Path | None) -> Server:
+        """The server of the options.
+
+        Raises:
+            LoadError: The URL is none that load can be sent to.
+            VisionserveError: The file holds no key.
+        """
+        from visionserve import api_key, connection
+
+        if url is not None and url.startswith(connection.UNIX):
+            raise LoadError(f"--url {url}: load is sent over TCP; name an address such as http://127.0.0.1:8080")
+        return cls(url, management, api_key.find(key_file))
+
+    def addresses(self, project: Project) -> tuple[str, str]:
+        """Its inference and management address; of a URL's server nothing is known from this machine."""
+        from visionserve.server import state
+
+        if self.url is not None:
+            return self.url, self.management or ""
+        found = state.addresses(project)
+        return found.inference, self.management or found.management
+
+
 def results_folder(project: Project, out: Path | None, names: Sequence[str], kind: str) -> Path:
     """The folder that was asked for, else a new one named after what is measured and when.
 
@@ -51,25 +89,27 @@ def results_folder(project: Project, out: Path | None, names: Sequence[str], kin
     return out or project.reports / f"{kind}-{'+'.join(names)}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def models(
-    project: Project, named: Sequence[str] | None, url: str | None, management: str | None
-) -> dict[str, float]:
+def models(project: Project, named: Sequence[str] | None, server: Server) -> dict[str, float]:
     """The weight of each model to ask: those that are named, else the only one that is or could be served.
 
     Raises:
         LoadError: None is named, and not exactly one is there.
     """
     from visionserve.client import Client, Unreachable
-    from visionserve.server import state, store
+    from visionserve.server import store
 
     if named:
         return options.weights(named)
-    found = state.addresses(project)
-    with Client(url or found.inference, management or found.management) as client:
+    inference, management = server.addresses(project)
+    if not management:
+        raise LoadError(
+            f"name the model that {inference} is asked for, or the --management address that lists them"
+        )
+    with Client(inference, management) as client:
         try:
             return {client.only_model(): 1.0}
         except Unreachable:
-            if url is not None:
+            if server.url is not None:
                 raise
     archives = store.deployed(project)
     if len(archives) > 1:
@@ -84,8 +124,7 @@ def opened(
     project: Project,
     sending: Sending,
     folder: Path,
-    url: str | None,
-    management: str | None,
+    server: Server,
     extra: Sequence[str] = (),
 ) -> Iterator[Session]:
     """A session with the server that runs, else with one started for as long as the context lasts.
@@ -94,20 +133,18 @@ def opened(
         project: The project.
         sending: What is sent.
         folder: The results' folder, where the corpus goes.
-        url: The inference address, instead of the running server's.
-        management: The management address, likewise.
+        server: Which server.
         extra: Further arguments for Locust.
     """
     from visionserve.client import Client
     from visionserve.server import state
 
-    running = None if url else state.find(project)
-    found = state.addresses(project)
-    asked = (url or found.inference, management or found.management)
+    running = None if server.url else state.find(project)
+    asked = server.addresses(project)
     archives = _archives(project, running, list(sending.models), asked)
     with ExitStack() as stack:
-        addresses = _server(project, archives, asked, stack, required=url is not None)
-        with Client(*addresses) as client:
+        addresses = _server(project, archives, asked, stack, required=server.url is not None)
+        with Client(*addresses, server.key) as client:
             yield prepare(project, archives, client, sending, folder, extra)
 
 
@@ -132,6 +169,7 @@ def prepare(
         host=client.inference,
         corpus=sent,
         corpus_folder=folder / generator.CORPUS,
+        key=client.key,
         facts=generator.facts(client, archives, project.root),
         extra=extra,
     )
@@ -155,7 +193,7 @@ def _archives(
         return {name: served[name] for name in names}
     lacking = {name for name in names if not project.archive(name).is_file()}
     with Client(*addresses) as client, suppress(Unreachable):
-        if lacking & set(client.models()):
+        if lacking and client.management and lacking & set(client.models()):
             raise LoadError(
                 f"the server at {addresses[0]} serves {', '.join(sorted(lacking))}, whose archive holds the right"
                 f" answers and is not in {project.store}/: name the folder it was started from with --root"
@@ -174,8 +212,9 @@ def _server(
 
     with Client(*addresses) as client:
         try:
-            for name in archives:
+            for name in archives if client.management else ():
                 client.workers_ready(name)
+            client.require()
         except Unreachable:
             if required:
                 raise

@@ -41,6 +41,7 @@ def soak(
     out: options.Out = None,
     url: options.Url = None,
     management: options.Management = None,
+    key_file: options.KeyFile = None,
     root: Root = Path(),
 ) -> None:
     """Run a constant rate, and fail when memory, file handles or latency grow: 0 steady, 1 grows, 2 invalid."""
@@ -49,11 +50,12 @@ def soak(
     from visionserve.load.judging import thresholds
 
     project = Project(root)
+    server = session.Server.chosen(url, management, key_file)
     seconds, before = plans.seconds(duration), plans.seconds(warm_up)
     kinds = options.weights(mix.split(","))
-    sending = session.Sending(session.models(project, models, url, management), kinds, bad_share, pictures)
+    sending = session.Sending(session.models(project, models, server), kinds, bad_share, pictures)
     folder = session.results_folder(project, out, list(sending.models), "soak")
-    with session.opened(project, sending, folder, url, management) as opened:
+    with session.opened(project, sending, folder, server) as opened:
         if not rate:
             first = opened.run(plans.Plan(users=8, warm_up=3, duration=10), folder / "closed-loop")
             rate = first.judge().throughput.value / 2

@@ -63,6 +63,7 @@ def sweep(
     ] = None,
     url: options.Url = None,
     management: options.Management = None,
+    key_file: options.KeyFile = None,
     root: Root = Path(),
 ) -> None:
     """Measure every combination of settings: each is served, made ready, measured and recorded."""
@@ -76,14 +77,15 @@ def sweep(
     loads += [replace(usual, users=0, rate=rate) for rate in (options.numbers(rates) if rates else [])]
     points = sweeps.points(settings, loads or [usual])
     project = Project(root)
-    (name,) = session.models(project, [model] if model else None, url, management)
+    server = session.Server.chosen(url, management, key_file)
+    (name,) = session.models(project, [model] if model else None, server)
     folder = session.results_folder(project, out, [name], "sweep")
     sending = session.Sending({name: 1.0}, options.weights(mix.split(",")), 0.0, pictures)
 
     @contextmanager
     def serve(values: Mapping[str, Any]) -> Iterator[Session]:
         if not values:
-            with session.opened(project, sending, folder, url, management) as opened:
+            with session.opened(project, sending, folder, server) as opened:
                 yield opened
             return
         with _served(project, name, values, sending, folder) as opened:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
 
-from visionserve.client import Client, Refused
+from visionserve.client import Client, Refused, split
 from visionserve.evaluation.errors import EvaluationError
 from visionserve.runtime.errors import VisionserveError
 
-_PATH = "/predictions/"
 _ALL = 10**9  # more classes than any network has
 _NOT_FOUND = 404
 
@@ -26,28 +25,34 @@ class Served:
         model: Its name.
         inference: Base URL of the inference address.
         management: Base URL of the management address; empty if it is not known.
+        key: The API key that the server wants, if any.
     """
 
     model: str
     inference: str
     management: str = ""
+    key: str | None = field(default=None, repr=False)
 
     def another(self, text: str) -> Served:
         """Another model, by its name where it is on the same server, else by its whole URL.
+
+        Another server is not told this one's key.
 
         Raises:
             EvaluationError: It is a URL without a model.
         """
         if "://" not in text:
-            return Served(text, self.inference, self.management)
-        inference, found, model = text.partition(_PATH)
-        if not (found and model):
-            raise EvaluationError(f"{text} names no model: write it like {self.inference}{_PATH}{self.model}")
-        return Served(model, inference)
+            return replace(self, model=text)
+        inference, model = split(text)
+        if not model:
+            raise EvaluationError(
+                f"{text} names no model: write it like {self.inference}/predictions/{self.model}"
+            )
+        return Served(model, inference, key=self.key if inference == self.inference.rstrip("/") else None)
 
     def client(self) -> Client:
         """A client of that server."""
-        return Client(self.inference, self.management)
+        return Client(self.inference, self.management, self.key)
 
     def labels(self) -> tuple[str, ...]:
         """The model's labels in class order, as its answer to an empty picture tells them.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from visionserve import api_key
 from visionserve.load import machine, runs
 from visionserve.load.errors import LoadError
 from visionserve.load.sending.processes import FILE, Watch, find_server
@@ -36,6 +38,7 @@ class Session:
         corpus_folder: Where it lies.
         facts: What goes into every run's header.
         extra: Further arguments for Locust, such as `--master`.
+        key: The API key that the server wants, if any; it goes by the environment, which only this user can read.
     """
 
     locustfile: Path
@@ -44,6 +47,7 @@ class Session:
     corpus_folder: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
     extra: Sequence[str] = ()
+    key: str | None = field(default=None, repr=False)
 
     def command(self, plan: Plan) -> list[str]:
         """The Locust command of a plan, without what makes it headless."""
@@ -54,6 +58,10 @@ class Session:
             *("--corpus", str(self.corpus_folder)),
             *plan.arguments(),
         ]
+
+    def environment(self) -> dict[str, str]:
+        """What Locust is started with."""
+        return {**os.environ, **({} if self.key is None else {api_key.VARIABLE: self.key})}
 
     def run(
         self, plan: Plan, folder: Path, label: str | None = None, purpose: str = "run", interval: float = 1.0
@@ -94,6 +102,7 @@ class Session:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
+                env=self.environment(),
                 start_new_session=True,
             ).returncode
         if code != 0 or not list(folder.glob("samples*")):
@@ -111,7 +120,8 @@ def facts(client: Client, archives: Mapping[str, Path], root: Path) -> dict[str,
     """
     return {
         "host": client.inference,
-        "server": {name: client.describe(name) for name in archives},
+        # Whoever has but a URL is not told.
+        "server": {name: client.describe(name) for name in archives} if client.management else {},
         "archives": {
             name: {"file": path.name, "sha256": _digest(path), "bytes": path.stat().st_size}
             for name, path in archives.items()

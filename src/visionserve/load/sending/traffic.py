@@ -18,6 +18,7 @@ from gevent.pool import Pool
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
+from visionserve import api_key
 from visionserve.load import outcomes
 from visionserve.load.plan import Plan
 from visionserve.load.samples import MEASURED, WARM_UP, Journal
@@ -58,6 +59,7 @@ class Traffic:
         self._epoch = time.time_ns() - time.perf_counter_ns()
         self._start = 0
         self._users = 0
+        self._headers = {**_HEADERS, **api_key.header(api_key.find())}
 
     @property
     def measuring_from(self) -> int:
@@ -139,7 +141,8 @@ class Traffic:
         with user.client.post(
             f"/predictions/{model}",
             data=picture.data,  # type: ignore[arg-type]  # Locust sends bytes and does not say so
-            headers=_HEADERS,
+            headers=self._headers,
+            allow_redirects=False,  # which might lead the key to somebody else
             name=model,
             catch_response=True,
         ) as response:

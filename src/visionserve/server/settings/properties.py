@@ -14,8 +14,8 @@ import javaproperties
 
 from visionserve.project import DEFAULT_CONFIG
 from visionserve.server.errors import ServerError
-from visionserve.server.settings.keys import KINDS, REFUSED
 from visionserve.server.settings.kinds import Address
+from visionserve.server.settings.known import KINDS, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from visionserve.server.settings.keys import KINDS, REFUSED
+from visionserve.server.settings.known import KINDS, REFUSED
 
 # The bytes of each kind of entry in a class file's pool of constants, past its tag (JVM specification, 4.4).
 ENTRIES = {3: 4, 4: 4, 5: 8, 6: 8, 7: 2, 8: 2, 9: 4, 10: 4, 11: 4, 12: 4, 15: 3, 16: 2, 17: 4, 18: 4, 19: 2, 20: 2}
