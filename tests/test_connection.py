@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import ssl
 import time
 from contextlib import contextmanager
@@ -159,3 +160,12 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 def test_a_path_of_the_address_is_before_every_other() -> None:
     assert connection.open_pool("http://a:1/models/")[1] == "/models"
     assert connection.open_pool("https://a")[1] == ""
+
+
+@pytest.mark.parametrize("transport", ["tcp", "unix"], indirect=True)
+def test_what_a_connection_takes_in_bits_arrives_whole(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = socket.socket.send
+    monkeypatch.setattr(socket.socket, "send", lambda self, data: whole(self, data[:10_000]))
+    monkeypatch.setattr("visionserve.client._TIMEOUT", SECONDS)
+    with serve(Abrupt(200)) as server, Client(server.address) as client:
+        assert client.predict("resnet50", bytes(1_000_000)) == server.answer
