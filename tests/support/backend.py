@@ -35,8 +35,8 @@ class Backend:
         seen: All requests, in their order.
         failing: For so many requests more it does what `failure` says.
         failure: A status to answer, or `hang up`.
-        busy: The seconds that each request keeps one of `workers` busy.
-        workers: How many it has.
+        busy: The seconds that each request keeps one of its workers.
+        free: As many workers as it has.
     """
 
     name: str
@@ -44,7 +44,6 @@ class Backend:
     failing: int = 0
     failure: str = "hang up"
     busy: float = 0.0
-    workers: int = 1
     answered: int = 0
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -15,6 +15,7 @@ from visionserve.cli import (
     evaluate,
     init,
     inspect,
+    key,
     load,
     predict,
     serve,
@@ -51,6 +52,7 @@ for module in (
     archive,
     sign,
     verify,
+    key,
     load,
     demo,
 ):

@@ -112,7 +112,7 @@ def starting(executable: Path) -> Iterator[Started]:
             settings = Serving(edge=edge or EdgeSettings(), limits=limits, keys=keys)
             running = Edge(
                 haproxy.examine(executable),
-                settings.completed(address=address, body=BODY),
+                settings.completed(folder, address=address, body=BODY),
                 slots,
                 folder / "edge",
                 folder / "logs",

@@ -52,6 +52,7 @@ def test_only_headers_that_say_something_of_a_picture_go_on(front: Front) -> Non
         "Upgrade": "websocket",
         "TE": "trailers",
         "Url_Path": "x",
+        "Expect": "100-continue",
     }
     assert front.post(headers={**harmless, **others}).status_code == 200
     (seen,) = front.seen

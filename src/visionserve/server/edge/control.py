@@ -26,7 +26,7 @@ FACTS, KEYS = "edge.map", "keys.map"
 _BACKENDS = ("predictions", "uploads")
 _WORDS: Mapping[State, str] = {"up": "ready", "drain": "drain", "down": "maint"}
 _STATUSES: Mapping[str, State] = {"no check": "up", "DRAIN": "drain", "MAINT": "down"}
-_FACTS = {"draining": 0, "service_ms": 100, "restart_s": 5}
+_FACTS = {"up": 0, "draining": 0, "service_ms": 100, "restart_s": 5}
 
 
 @dataclass(frozen=True)
@@ -175,9 +175,13 @@ class Control:
 
     def _set(self, slot: str, state: State) -> None:
         self._require_slot(slot)
-        each = (f"set server {backend}/{slot} state {_WORDS[state]}" for backend in _BACKENDS)
-        commands.order(self._folder / WORKER, "; ".join(each))
-        self.states[slot] = state
+        states = {**self.states, slot: state}
+        up = sum(each == "up" for each in states.values())
+        each = [f"set server {backend}/{slot} state {_WORDS[state]}" for backend in _BACKENDS]
+        commands.order(self._folder / WORKER, "; ".join([*each, f"set map {FACTS} up {up}"]))
+        self.states = states
+        self._facts["up"] = up
+        self._write_facts()
 
     def _require_slot(self, slot: str) -> None:
         if slot not in self.states:

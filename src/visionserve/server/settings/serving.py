@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 _LAST_PORT = 65535
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_BODIES = 1_000_000_000  # bytes; HAProxy compares lengths of nine digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,10 @@ class LimitSettings:
         for name in ("body", "clients", "headers", "concurrent", "queue", "retried_body"):
             value = getattr(self, name)
             require(value is None or value > 0, f"limits.{schema.camel(name)} is {value}: it must be at least 1")
+        require(
+            self.body is None or self.body < _BODIES,
+            f"limits.body is {self.body}: it must be less than {_BODIES}",
+        )
         for name in ("header_seconds", "body_seconds", "idle_seconds", "queue_seconds", "answer_seconds"):
             value = getattr(self, name)
             require(value > 0, f"limits.{schema.camel(name)} is {value}: it must be more than 0")
@@ -142,16 +147,27 @@ class Serving:
         require(self.instances > 0, f"instances is {self.instances}: it must be at least 1")
         require(self.drain_seconds >= 0, f"drainSeconds is {self.drain_seconds}: it must be 0 or more")
 
-    def completed(self, *, address: str, body: int) -> Serving:
-        """These settings with what they leave open as config.properties has it.
+    def completed(self, root: Path, *, address: str, body: int) -> Serving:
+        """These settings with nothing left open: what is not said here is as config.properties has it.
 
         Args:
-            address: `host:port` of its `inference_address`.
-            body: Its `max_request_size`.
+            root: The folder that the paths in them start from.
+            address: `host:port` of `inference_address`.
+            body: `max_request_size`.
         """
+
+        def path(name: str | None) -> str | None:
+            return None if name is None else str((root / name).absolute())
+
         return replace(
             self,
-            edge=replace(self.edge, address=self.edge.address or address),
+            edge=replace(
+                self.edge,
+                address=self.edge.address or address,
+                certificate=path(self.edge.certificate),
+                certificate_key=path(self.edge.certificate_key),
+            ),
+            keys=self.keys and replace(self.keys, file=str((root / self.keys.file).absolute())),
             limits=replace(self.limits, body=self.limits.body or body),
         )
 
