@@ -5,12 +5,14 @@ import re
 
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 from tests.conftest import REPOSITORY
 from tests.support import documents
 
 from visionserve.archiver.models.spec import HandlerSpec
-from visionserve.runtime.pictures import formats
-from visionserve.runtime.wire import errors
+from visionserve.runtime.decoders import limits
+from visionserve.runtime.pictures import formats, gate, tiff
+from visionserve.runtime.wire import errors, payload
 from visionserve.runtime.wire.errors import RequestError
 
 
@@ -36,6 +38,26 @@ def test_the_limits_in_the_contract_are_the_codes() -> None:
     assert f"`handler.maxPixels` ({spec.max_pixels // 1_000_000} million)" in text
     assert f"`handler.maxImages` ({spec.max_images})" in text
     assert formats.TAKEN in text
+    assert (payload._MAX_VALUES, payload._MAX_PARTS) == (5_000_000, 250_000)
+    assert "five million values and 250,000 lists, objects and names" in " ".join(text.split())
+
+
+def test_what_a_picture_may_cost_in_the_contract_is_the_codes() -> None:
+    text = " ".join(documents.API.read_text().split())
+    assert gate.MAX_PNG_CHUNKS == gate.MAX_WEBP_CHUNKS
+    assert (tiff._TILED_SHARE, tiff._READ_SHARE, limits.CPU_SECONDS) == (4, 2, 1)
+    for bound in (
+        f"{gate.MAX_JPEG_SEGMENTS:,} segments, {gate.MAX_JPEG_SCANS} of them scans; {gate.MAX_JPEG_FILL:,} bytes",
+        f"| PNG, WebP | {gate.MAX_PNG_CHUNKS:,} chunks; compressed metadata of {MAX_TEXT_CHUNK >> 20} MB",
+        f"{gate.MAX_GIF_BLOCKS:,} blocks ahead of the first frame",
+        f"{gate.MAX_BMP_RUNS >> 20} MiB if it is run-length coded",
+        f"{tiff.MAX_ENTRIES:,} tags of {tiff.MAX_VALUES:,} values, {tiff.MAX_TRANSFER_VALUES:,} of a transfer",
+        f"tiles of 4 times the picture, or of {tiff.MAX_TILED_PIXELS // 1_000_000} million pixels together",
+        f"strips and tiles of twice the file, or of {tiff.MAX_READ >> 20} MiB together",
+        f"with {limits.MEMORY // 1_000_000} MB beside {limits.BYTES_PER_PIXEL} bytes for each pixel",
+        "together may take one second of a core",
+    ):
+        assert bound in text
 
 
 def test_each_promise_of_security_names_tests_that_are_there() -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 import pytest
 import requests
 
 from visionserve.runtime.wire import payload
-from visionserve.runtime.wire.errors import InvalidHeader, InvalidRequest
+from visionserve.runtime.wire.errors import InvalidHeader, InvalidRequest, RequestError
 from visionserve.runtime.wire.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def arrives(files: list[tuple[str, tuple[str, bytes]]]) -> Request:
@@ -31,6 +38,34 @@ def test_parts_that_share_a_name_are_an_error_not_an_answer_too_few(count: int, 
         payload.parse(arrives([("picture", ("x.jpg", bytes(size)))] * count), 32, 1)
     with pytest.raises(InvalidRequest, match="give every part a name of its own"):
         payload.parse(arrives([("a", ("x.jpg", bytes(size)))] * count + [("b", ("y.jpg", b"1"))]), 32, 1)
+
+
+LARGEST = 20_000_000  # bytes: `max_request_size`
+# One of the many parts of a JSON document, given its number.
+PARTS: dict[str, Callable[[int], bytes]] = {
+    "lists": lambda _: b"[7]",
+    "lists-in-lists": lambda _: b"[[[[[[7]]]]]]",
+    "objects": lambda _: b'{"":{}}',
+    "names": lambda number: b'{"%x":1}' % number,
+    "numbers": lambda _: b"7",
+    "texts": lambda number: b'"%x"' % number,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_json_document_keeps_the_interpreter_for_a_second(part: str) -> None:
+    """For that long the requests beside it would wait, whichever thread parses it."""
+    one = PARTS[part](1 << 20)
+    lists, costly = (sum(map(one.count, kinds)) for kinds in ((b"[", b"{"), (b"[", b"{", b":")))
+    most = min(LARGEST // (len(one) + 1), (payload._MAX_VALUES - 10) // (lists + 1))
+    for count in (most, min(most, (payload._MAX_PARTS - 10) // max(1, costly))):
+        data = b",".join(map(PARTS[part], range(count)))
+        tensor = b'"datatype":"UINT8","shape":[1,1,%d,3],"data":[%s]' % (count // 3, data)
+        request = Request({"body": b'{"inputs":[{%s}]}' % tensor}, {"Content-Type": "application/json"})
+        start = time.process_time()
+        with suppress(RequestError):
+            payload.parse(request, 32, 50_000_000)
+        assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "\N{ARABIC-INDIC DIGIT FOUR}" * 3], ids=["too long", "not ASCII"])

@@ -18,7 +18,7 @@ CPU_SECONDS = 1.0
 # For a decoder that waits instead of computing, or whose core others use as well.
 WALL_SECONDS = 10.0
 # Beside what pixels take.
-MEMORY = 300 << 20
+MEMORY = 300_000_000
 # Of one pixel at most: Pillow's own 4 bytes, once more as it is converted and once more as it is turned.
 BYTES_PER_PIXEL = 12
 
