@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from tests.conftest import REPOSITORY
+from tests.support import packed
 
 from visionserve.archiver.demo import colours
 from visionserve.cli import predict
@@ -275,6 +277,22 @@ def test_a_damaged_archive_is_one_line(
     assert done.code == 1
     assert len(done.err.strip().splitlines()) == 1
     assert message in done.err
+
+
+@pytest.mark.parametrize("targets", [[], ["net"], ["model_store/net.mar"]], ids=["all", "name", "file"])
+def test_a_changed_bit_is_refused_before_torchserve_sees_the_archive(
+    targets: list[str], tmp_path: Path, visionserve: Run
+) -> None:
+    Properties.read(REPOSITORY / "config.properties").on_free_ports().write(tmp_path / "config.properties")
+    mar = packed.pack(tmp_path / "model_store", "net")
+    content = bytearray(mar.read_bytes())
+    content[content.index(packed.WEIGHTS) + 100] ^= 1
+    mar.write_bytes(content)
+    done = visionserve("serve", *targets, cwd=tmp_path)
+    assert done.code == 1
+    (line,) = done.err.strip().splitlines()
+    assert "net.mar: net.pth is not what was built" in line
+    assert not (tmp_path / "logs").exists()  # TorchServe's, which was not started
 
 
 @pytest.mark.slow
