@@ -18,7 +18,7 @@ from tests.conftest import PROVE
 from tests.support import quick
 from torch import nn
 
-from visionserve.archiver import builder
+from visionserve.archiver import builder, revision
 from visionserve.archiver.errors import UnprovenError
 from visionserve.archiver.proving import opening
 from visionserve.runtime.archive import PROVENANCE_FILE
@@ -128,6 +128,10 @@ def test_the_provenance_tells_source_commit_command_and_versions(
     assert {"python", "visionserve", "torchvision", "pillow", "numpy"} <= set(told["versions"])
     assert told["command"] == "visionserve archive told"
     assert "commit" not in told  # the folder is in no repository
+    monkeypatch.setattr(revision, "of", {own_project: "c0ffee-dirty"}.get)
+    path = builder.build(own_project, *spec(own_project, "told", "", "1.0")).archive.path
+    with zipfile.ZipFile(path) as mar:
+        assert json.loads(mar.read(PROVENANCE_FILE))["commit"] == "c0ffee-dirty"
 
 
 def test_pythons_own_modules_below_a_project_are_no_part_of_it(tmp_path: Path) -> None:
