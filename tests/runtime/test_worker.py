@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.runtime.decoders.test_pool import templates
 from tests.support import quick
 from tests.support.pictures.encoding import encoded
 from tests.support.unpacked import with_config, with_members
 
 from visionserve.runtime import archive
 from visionserve.runtime.decoders.pool import Decoders
-from visionserve.runtime.engines import isolation
+from visionserve.runtime.engines import isolation, selection
 from visionserve.runtime.errors import SpecError, VisionserveError
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode
@@ -68,6 +69,22 @@ def test_it_is_called_what_its_server_calls_it(unpacked: Path) -> None:
     (described,) = renamed.answer([Request({}, {"describe": "True"})])
     assert json.loads(described.body)["model"] == "other"
     renamed.close()
+
+
+def test_what_decodes_is_started_before_the_network_is_loaded(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So no process that reads what clients send was forked from one that holds the network."""
+    before, loading = templates(), selection.choose
+    started: list[int] = []
+
+    def watched(*arguments: Any) -> selection.Choice:
+        started.extend(one.pid for one in templates() if one not in before)
+        return loading(*arguments)
+
+    monkeypatch.setattr(selection, "choose", watched)
+    Worker.open(unpacked, device=CPU).close()
+    assert len(started) == 1
 
 
 def test_no_requests_have_no_responses(worker: Worker) -> None:
