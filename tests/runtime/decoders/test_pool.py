@@ -222,6 +222,27 @@ def test_the_template_itself_may_end(decoders: Decoders, template: psutil.Proces
         prepared(decoders, PHOTOGRAPH)
 
 
+def test_a_picture_is_not_blamed_for_the_time_that_another_template_takes() -> None:
+    """As when the system has no memory left, and ends all of them at once."""
+    opened = Decoders(TRANSFORM, 1, MAX_PIXELS, 0.6)
+    opened.wait()
+    template = templates()[-1]
+    (one,) = alive(template)
+
+    def end_both() -> None:
+        until(lambda: one.cpu_times().user > 0.1)
+        template.kill()
+        one.kill()
+
+    ending = threading.Thread(target=end_both)
+    ending.start()
+    with pytest.raises(OutOfMemory, match="no memory left to decode"):
+        prepared(opened, SLOW)
+    ending.join()
+    prepared(opened, PHOTOGRAPH)
+    opened.close()
+
+
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "forgotten"])
 def test_none_is_left(closed: bool) -> None:
     opened = Decoders(TRANSFORM, 2, MAX_PIXELS)

@@ -78,17 +78,18 @@ class Decoders:
         """
         allowed = self.seconds if seconds is None else seconds
         decoder, kept = self._free.get(), None
-        start = time.monotonic()
+        start = 0.0
         try:
             if decoder is None or decoder.has_ended():
                 decoder, _ = self._replaced(decoder)
+            start = time.monotonic()
             found = decoder.prepare(picture, max_pixels, allowed, exact=exact)
             kept = decoder
         except RequestError:
             kept = decoder
             raise
         except DecoderDied as died:
-            ended = None
+            ended, took = None, time.monotonic() - start  # not what making another one takes
             try:
                 kept, ended = self._replaced(decoder)
             except OSError:  # the next picture tries again
@@ -96,7 +97,7 @@ class Decoders:
             logger.warning("a picture of %d bytes ended its decoder: %s", len(picture), ended or died)
             if died.silent:  # it was ended from here, which says nothing of memory
                 ended = _SILENT
-            elif ended is None and time.monotonic() - start >= allowed:
+            elif ended is None and took >= allowed:
                 ended = _OUT_OF_TIME
             raise _refusal(ended, self.seconds, alone=allowed == self.seconds) from died
         except BaseException:
