@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 BATCHING_MODEL = "demo-batching"
 # What the server's own environment holds and its workers must not: whatever it is called.
 SECRETS = {
-    **dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PGPASSWORD", "APP_SECRET_KEY"), "looks like one"),
-    **dict.fromkeys(("DATABASE_URL", "OPENAI_KEY", "GH_PAT", "xyzzy", "VISIONSERVE_API_KEY"), "does not"),
+    **dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "HF_TOKEN", "PGPASSWORD"), "looks like one"),
+    **dict.fromkeys(("APP_SECRET_KEY", "VISIONSERVE_KEY_PASSPHRASE", "MAPS_APIKEY"), "looks like one"),
+    **dict.fromkeys(("OPENAI_API_KEY", "VISIONSERVE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"), "looks like one"),
+    **dict.fromkeys(("DATABASE_URL", "OPENAI_KEY", "GH_PAT", "xyzzy"), "does not"),
 }
 # What server.yaml could name, and workers then have.
-NAMED = {"PASSED_ON": "as it is"}
+NAMED = {"HANDED_ON": "as it is"}
 CHECKPOINT = "demo-checkpoint"
 CHECKPOINT_FORMS = ("DataParallel checkpoint", "whole DataParallel, legacy", "TorchScript, scripted")
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 import requests
+from tests.runtime.decoders.test_pool import have_ended, until
 from tests.serving.conftest import NAMED, SECRETS
-from tests.support.pictures import bombs, corpus
+from tests.support.pictures import bombs, corpus, encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,19 @@ def test_workers_and_decoders_inherit_no_secrets(server: TorchServe) -> None:
         assert inherited
         assert not SECRETS.keys() & inherited.keys()
         assert inherited.items() >= NAMED.items()
+
+
+@pytest.mark.usefixtures("same_workers")
+def test_decoders_that_end_take_no_worker_along(server: TorchServe, quick_url: str) -> None:
+    # A decoder is forked from its template, so it is called as that.
+    called = "visionserve.runtime.decoders.template"
+    decoders = [process for process in tree(server) if called in process.cmdline()]
+    for process in decoders:
+        process.kill()
+    until(lambda: have_ended(decoders))
+    picture = encoding.encoded(encoding.picture(), "JPEG")
+    for _ in range(4):
+        assert requests.post(quick_url, data=picture, timeout=TIMEOUT).status_code == requests.codes.ok
 
 
 def test_errors_tell_nothing_of_the_server(quick_url: str) -> None:
