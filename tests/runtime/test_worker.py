@@ -22,7 +22,7 @@ from tests.support.unpacked import with_config, with_members
 from visionserve.runtime import archive
 from visionserve.runtime.decoders.pool import Decoders
 from visionserve.runtime.engines import isolation, selection
-from visionserve.runtime.errors import SpecError, VisionserveError
+from visionserve.runtime.errors import GoldenError, SpecError, VisionserveError
 from visionserve.runtime.model import Model
 from visionserve.runtime.pictures import decode
 from visionserve.runtime.proof import drawing
@@ -171,6 +171,13 @@ def test_settings_without_what_the_worker_needs_name_it(key: str, unpacked: Path
     del config["handler"][key]
     with pytest.raises(SpecError, match=rf"model net: its model-config\.yaml lacks '{key}'; build it again"):
         Model.from_config(config, quick.LABELS, "net", "1.0")
+
+
+def test_labels_in_another_order_never_become_ready(unpacked: Path, tmp_path: Path) -> None:
+    turned = json.dumps(archive.read_labels(unpacked)[::-1])
+    with_members(unpacked, tmp_path, {archive.LABELS_FILE: turned.encode()})
+    with pytest.raises(GoldenError, match="the labels are not those that the golden answers are of"):
+        Worker.open(tmp_path, device=CPU)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])
