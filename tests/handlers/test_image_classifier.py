@@ -15,6 +15,8 @@ from tests.support.exchanges import BAD, FORMS, GOOD, JPEG, WRONG, Answers, Part
 from tests.support.pictures import corpus
 from tests.support.worker import LEAKS, Worker, decoding, error_of
 
+from visionserve.runtime.machine import cores
+
 
 def test_answers_are_offline_torchs(worker: Worker, offline: quick.Offline) -> None:
     for data in GOOD:
@@ -23,6 +25,10 @@ def test_answers_are_offline_torchs(worker: Worker, offline: quick.Offline) -> N
         assert (got.status, got.phrase, got.content_type) == (200, "OK", "application/json")
         assert list(got.document) == list(expected)[:5]
         assert got.document == pytest.approx({label: expected[label] for label in got.document}, abs=1e-4)
+
+
+def test_the_decoders_of_all_workers_are_as_many_as_the_cores(worker: Worker) -> None:
+    assert worker.handler.worker._decoders.count == cores.threads(workers=2)
 
 
 @pytest.mark.parametrize("bad", range(9))
