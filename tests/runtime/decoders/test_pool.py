@@ -213,6 +213,29 @@ def test_decoders_that_ended_between_pictures_are_replaced_unseen(
         prepared(decoders, PHOTOGRAPH)
 
 
+def test_a_decoder_that_cannot_be_replaced_is_closed_once(
+    decoders: Decoders, template: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def cannot(*_: object) -> None:
+        # They get the numbers of the descriptors that were let go.
+        taken.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(4))
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    for child in alive(template):
+        child.kill()
+    until(lambda: not alive(template))
+    with monkeypatch.context() as patch:
+        patch.setattr(process.Template, "fork", cannot)
+        for _ in range(2):
+            with pytest.raises(BlockingIOError):
+                prepared(decoders, PHOTOGRAPH)
+    for descriptor in taken:
+        os.close(descriptor)  # which raises if it was closed in passing
+    prepared(decoders, PHOTOGRAPH)
+
+
 def test_the_template_itself_may_end(decoders: Decoders, template: psutil.Process) -> None:
     all_of_them = [template, *alive(template)]
     for child in all_of_them:

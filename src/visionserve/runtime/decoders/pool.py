@@ -81,7 +81,9 @@ class Decoders:
         start = 0.0
         try:
             if decoder is None or decoder.has_ended():
-                decoder, _ = self._replaced(decoder)
+                # `_replaced` closes it: closed once more, its descriptor may already be somebody else's.
+                gone, decoder = decoder, None
+                decoder, _ = self._replaced(gone)
             start = time.monotonic()
             found = decoder.prepare(picture, max_pixels, allowed, exact=exact)
             kept = decoder
@@ -136,6 +138,22 @@ def _close(free: LifoQueue[Decoder | None], templates: list[Template]) -> None:
         template.close()
 
 
+def too_slow(seconds: float, *, alone: bool) -> InvalidImage:
+    """The refusal of what takes longer than it may.
+
+    Args:
+        seconds: What the pictures of a request may take, together.
+        alone: Whether it is the request's first picture.
+    """
+    if not alone:
+        return InvalidImage(
+            f"the images of this request take more than {seconds:g} s to decode; send fewer, or smaller ones"
+        )
+    return InvalidImage(
+        f"the image takes more than {seconds:g} s to decode; send it smaller, or saved as an ordinary one"
+    )
+
+
 def _refusal(ended: str | None, seconds: float, *, alone: bool) -> RequestError:
     # The system kills what takes the last memory, and where the template went too nobody knows more.
     if ended is None or ended == "SIGKILL":
@@ -145,11 +163,5 @@ def _refusal(ended: str | None, seconds: float, *, alone: bool) -> RequestError:
     if ended == _SILENT:
         return InvalidImage("the image cannot be decoded: its decoder said nothing more; save it again")
     if ended == _OUT_OF_TIME:
-        if not alone:
-            return InvalidImage(
-                f"the images of this request take more than {seconds:g} s to decode; send fewer, or smaller ones"
-            )
-        return InvalidImage(
-            f"the image takes more than {seconds:g} s to decode; send it smaller, or saved as an ordinary one"
-        )
+        return too_slow(seconds, alone=alone)
     return InvalidImage("the image cannot be decoded: it makes its decoder fail; save it again as an ordinary one")
