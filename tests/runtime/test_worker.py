@@ -165,6 +165,25 @@ def test_the_pictures_of_a_request_share_the_time_that_one_may_take(
     assert "the images of this request take more than" in json.loads(refused.body)["message"]
 
 
+def test_the_tensors_of_a_request_share_it_too(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = bytes(4 * 100 * 3)
+    tensor = {
+        "name": "a",
+        "datatype": "UINT8",
+        "shape": [4, 1, 100, 3],
+        "parameters": {"binary_data_size": len(pixels)},
+    }
+    document = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(document))}
+    request = Request({"body": document + pixels}, headers)
+    (answered,) = worker.answer([request])
+    assert answered.status == 200
+    monkeypatch.setattr(worker._decoders, "seconds", 1e-6)
+    (refused,) = worker.answer([request])
+    assert refused.status == 400
+    assert "the images of this request take more than" in json.loads(refused.body)["message"]
+
+
 @pytest.mark.parametrize("key", ["architecture", "weights", "input", "topK", "maxPixels"])
 def test_settings_without_what_the_worker_needs_name_it(key: str, unpacked: Path) -> None:
     config = archive.read_config(unpacked)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from visionserve.runtime import archive, integrity, predictions
-from visionserve.runtime.decoders.pool import Decoders
+from visionserve.runtime.decoders.pool import Decoders, too_slow
 from visionserve.runtime.decoders.process import Decoded
 from visionserve.runtime.description import describe
 from visionserve.runtime.engines import Source, isolation, selection
@@ -174,7 +174,12 @@ class Worker:
     ) -> Decoded:
         """A picture at the network's input size, the pixels it had and the seconds it took of a core."""
         if isinstance(picture, np.ndarray):
-            return Decoded(*decode.prepare(picture, max_pixels, self.model.transform, exact=self._exact), 0.0)
+            # Nothing is decoded, but enlarging pixels of 1:100 may take 0.2 s, and a request holds many of them.
+            if seconds <= 0:
+                raise too_slow(self._decoders.seconds, alone=False)
+            start = time.thread_time()
+            pixels, size = decode.prepare(picture, max_pixels, self.model.transform, exact=self._exact)
+            return Decoded(pixels, size, time.thread_time() - start)
         return self._decoders.prepare(picture, max_pixels, seconds, exact=self._exact)
 
     def _infer(self, exchanges: Sequence[Exchange]) -> None:
