@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.pictures import corpus
 
 from visionserve.runtime.wire import payload
-from visionserve.runtime.wire.errors import InvalidTensor, RequestError
+from visionserve.runtime.wire.errors import InvalidRequest, InvalidTensor, RequestError
 from visionserve.runtime.wire.open_inference import OUTPUTS, Outputs
 from visionserve.runtime.wire.request import Request
 
@@ -52,6 +52,12 @@ def test_files_from_tritons_own_encoder() -> None:
     assert got.pictures == tuple(FILES)
     text = np.array([base64.b64encode(file) for file in FILES], dtype=object)
     assert from_triton(text, "BYTES", binary=False).pictures == tuple(FILES)
+
+
+def test_half_a_surrogate_pair_is_no_id() -> None:
+    tensor = {"name": "a", "datatype": "UINT8", "shape": [1, 1, 1, 3], "data": [1, 2, 3]}
+    with pytest.raises(InvalidRequest, match='"id" must be text'):
+        parse(json.dumps({"id": "\ud800", "inputs": [tensor]}).encode())
 
 
 def test_outputs_from_tritons_own_encoder() -> None:

@@ -81,9 +81,18 @@ def _outputs(document: Mapping[str, Any]) -> Outputs:
         if tensors.parameter(output, "binary_data", default=default) is True
     ]
     identity = document.get("id")
-    if identity is not None and not isinstance(identity, str):
+    if identity is not None and not (isinstance(identity, str) and _can_be_sent_back(identity)):
         raise InvalidRequest('"id" must be text')
     return Outputs(tuple(names), frozenset(binary), identity)
+
+
+def _can_be_sent_back(text: str) -> bool:
+    """Whether it is Unicode: JSON may escape half of a surrogate pair, which no answer can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write(
