@@ -5,15 +5,18 @@ from __future__ import annotations
 import html
 import json
 import re
+import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 from tests.evaluation import recordings
 from tests.support import browser as browsers
 
 from visionserve.evaluation import report
 from visionserve.evaluation.report import thumbnails
+from visionserve.runtime.pictures import decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +99,18 @@ def test_a_picture_that_is_gone_or_broken_has_no_thumbnail(tmp_path: Path) -> No
     assert thumbnails.of(tmp_path / "gone.jpg") == ""
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     assert thumbnails.of(tmp_path / "broken.jpg") == ""
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "value"),
+    [(282, 2, b"\0"), (700, 2, b"a\0"), (34377, 11, struct.pack("<f", 1))],
+)
+def test_damaged_metadata_ends_no_report(tag: int, kind: int, value: bytes, tmp_path: Path) -> None:
+    entries = [struct.pack("<HHIHH", 274, 3, 1, 6, 0), struct.pack("<HHI4s", tag, kind, 1, value)]
+    block = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + b"".join(entries) + bytes(4)
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block)
+    decode.decode((tmp_path / "a.jpg").read_bytes(), 10_000)  # it is answered
+    thumbnails.of(tmp_path / "a.jpg")
 
 
 @pytest.mark.slow

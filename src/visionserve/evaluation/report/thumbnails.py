@@ -27,6 +27,6 @@ def of(path: Path) -> str:
             upright.thumbnail((_DRAWN, _DRAWN))
             buffer = io.BytesIO()
             upright.save(buffer, "JPEG", quality=_QUALITY)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # turning a picture writes its EXIF anew, and damage in that raises whatever it leads to
         return ""
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
