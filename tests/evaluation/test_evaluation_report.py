@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import struct
 from dataclasses import replace
@@ -99,6 +100,13 @@ def test_a_picture_that_is_gone_or_broken_has_no_thumbnail(tmp_path: Path) -> No
     assert thumbnails.of(tmp_path / "gone.jpg") == ""
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     assert thumbnails.of(tmp_path / "broken.jpg") == ""
+
+
+def test_a_file_whose_name_is_no_text_is_reported(tmp_path: Path) -> None:
+    answered = recordings.answers(SHARES[:2], 5, folder=tmp_path / os.fsdecode(b"\xff"))
+    page = report.write(recordings.trial(answered, None, tmp_path), tmp_path / "report")
+    assert "\\udcff/class" in page.read_text(encoding="utf-8")
+    assert read(page)["pictures"][0]["file"].startswith("\udcff")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def write(made: Trial, folder: Path) -> Path:
         disagreeing=_disagreeing(made, data["against"]),
         most=_MOST,
     )
-    (folder / "report.html").write_text(text, encoding="utf-8")
+    # A file's name may be no text; report.json escapes it likewise.
+    (folder / "report.html").write_text(text, encoding="utf-8", errors="backslashreplace")
     return folder / "report.html"
 
 
