@@ -57,13 +57,15 @@ def test_a_processor_without_bf16_runs_fp32_and_refuses_pinned_bf16(
     ("limit", "native"),
     [(None, True), ("AVX2", False), ("avx512_core_vnni", False), ("AVX512_CORE_BF16", True), ("DEFAULT", True)],
 )
+@pytest.mark.parametrize("variable", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
 def test_bf16_is_native_where_the_processor_has_it_and_onednn_may_use_it(
-    limit: str | None, native: bool, monkeypatch: pytest.MonkeyPatch
+    variable: str, limit: str | None, native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processor, "instructions", lambda: frozenset({"avx2", "avx512_bf16"}))
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
     if limit is not None:
-        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+        monkeypatch.setenv(variable, limit)
     assert (processor.native_bf16() is not None) == native
 
 

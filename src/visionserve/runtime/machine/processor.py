@@ -12,9 +12,9 @@ _CPUINFO = Path("/proc/cpuinfo")
 # As Linux names them: x86's dot product and tile multiplication, then Arm's (FEAT_BF16).
 _BF16 = ("amx_bf16", "avx512_bf16", "bf16")
 
-# oneDNN's own limit; with one of these it multiplies no bf16, whatever the processor could
-# (https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html).
-_LIMIT = "ONEDNN_MAX_CPU_ISA"
+# oneDNN's own limit and its older name, which it reads where the other says nothing; with one of these
+# it multiplies no bf16, whatever the processor could (https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html).
+_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _WITHOUT_BF16 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"})
 
 # What compilers and torch's vector code use unasked; the rest of the list is for kernels and virtual machines.
@@ -55,7 +55,8 @@ def instructions() -> frozenset[str]:
 
 def native_bf16() -> str | None:
     """The instruction set that multiplies bf16 here, if there is one; without it bf16 is slower than fp32."""
-    if os.environ.get(_LIMIT, "").upper() in _WITHOUT_BF16:
+    limit = next(filter(None, map(os.environ.get, _LIMITS)), "")
+    if limit.upper() in _WITHOUT_BF16:
         return None
     return next((name for name in _BF16 if name in instructions()), None)
 
