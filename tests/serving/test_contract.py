@@ -56,6 +56,15 @@ def error_of(response: Any) -> tuple[int, str]:
     return response.status_code, document["type"]
 
 
+@pytest.mark.parametrize(
+    ("charset", "kind"), [("nonsense", "UnsupportedCharsetException"), ("%%%", "IllegalCharsetNameException")]
+)
+def test_a_form_of_an_unknown_charset_is_403(charset: str, kind: str, quick_url: str) -> None:
+    headers = {"Content-Type": f"multipart/form-data; charset={charset}; boundary=x"}
+    body = b'--x\r\nContent-Disposition: form-data; name="a"; filename="f"\r\n\r\nx\r\n--x--\r\n'
+    assert error_of(requests.post(quick_url, data=body, headers=headers, timeout=TIMEOUT)) == (403, kind)
+
+
 @pytest.mark.parametrize("block", documents.shell_blocks(), ids=lambda block: " ".join(block.split())[:60])
 def test_every_command_gets_the_status_it_promises(block: str, server: TorchServe, tmp_path: Path) -> None:
     assert shutil.which("curl"), "the contract is written for curl; install it"
