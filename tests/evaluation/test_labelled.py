@@ -100,6 +100,13 @@ def test_what_is_no_layout_is_said(tmp_path: Path, files: list[str], message: st
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a\u2028b.jpg", "a\x0cb.jpg", "a\nb.jpg"])
+def test_a_quoted_name_may_hold_what_ends_lines_elsewhere(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, name)
+    (tmp_path / "labels.csv").write_text(f'name,label\n"{name}",daisy\n', encoding="utf-8")
+    assert list(targets(tmp_path)) == [name]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -38,6 +39,14 @@ def test_parts_that_share_a_name_are_an_error_not_an_answer_too_few(count: int, 
         payload.parse(arrives([("picture", ("x.jpg", bytes(size)))] * count), 32, 1)
     with pytest.raises(InvalidRequest, match="give every part a name of its own"):
         payload.parse(arrives([("a", ("x.jpg", bytes(size)))] * count + [("b", ("y.jpg", b"1"))]), 32, 1)
+
+
+def test_a_document_of_very_many_names_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two million names that all differ kept the interpreter for a second."""
+    document = {"data": 0, **{str(key): key for key in range(payload._MAX_PARTS)}}
+    monkeypatch.setattr(json, "loads", None)
+    with pytest.raises(InvalidRequest, match=f"more than {payload._MAX_PARTS} lists, objects and names"):
+        payload.parse(Request({"body": json.dumps(document).encode()}), 4, 10**6)
 
 
 LARGEST = 20_000_000  # bytes: `max_request_size`
