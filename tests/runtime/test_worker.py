@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from visionserve.runtime.decoders.process import Decoded
+
 CPU = torch.device("cpu")
 LARGE = encoded(Image.new("1", (30_000, 30_000)), "PNG")
 PHOTOGRAPH = drawing.encode(drawing.photograph(7, 500, 375), "JPEG")
@@ -152,17 +154,16 @@ def test_the_pictures_of_a_request_share_the_time_that_one_may_take(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool: Decoders = worker._decoders
-    picture = drawing.encode(drawing.photograph(9, 700, 350), "PNG")
-    takes = min(pool.prepare(picture, 1 << 20, exact=True).seconds for _ in range(5))
-    assert takes > 0
-    four = json.dumps({"instances": [{"b64": base64.b64encode(picture).decode()}] * 4}).encode()
-    request = Request({"body": four}, {"content-type": "application/json"})
-    (answered,) = worker.answer([request])
-    assert answered.status == 200
-    monkeypatch.setattr(pool, "seconds", 2.5 * takes)
-    (refused,) = worker.answer([request])
-    assert refused.status == 400
-    assert "the images of this request take more than" in json.loads(refused.body)["message"]
+    prepare, left = pool.prepare, []
+
+    def recorded(data: bytes, max_pixels: int, seconds: float, *, exact: bool) -> Decoded:
+        left.append(seconds)
+        return prepare(data, max_pixels, exact=exact)._replace(seconds=0.4 * pool.seconds)
+
+    four = json.dumps({"instances": [{"b64": base64.b64encode(PHOTOGRAPH).decode()}] * 4}).encode()
+    monkeypatch.setattr(pool, "prepare", recorded)
+    worker.answer([Request({"body": four}, {"content-type": "application/json"})])
+    assert left == pytest.approx([share * pool.seconds for share in (1, 0.6, 0.2, -0.2)])
 
 
 def test_the_tensors_of_a_request_share_it_too(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
