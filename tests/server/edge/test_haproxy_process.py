@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 import requests
+from tests.server.edge.conftest import BODY, LIMITS, free_address
 
+from visionserve.server.edge import haproxy
+from visionserve.server.edge.process import Edge
 from visionserve.server.errors import ServerError
-from visionserve.server.settings.serving import EdgeSettings
+from visionserve.server.run.warden import Warden
+from visionserve.server.settings.serving import EdgeSettings, Serving
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.server.edge.conftest import Front, Started
 
 
@@ -144,3 +148,16 @@ def test_too_long_a_folder_is_said(start: Started, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("visionserve.server.edge.commands.LONGEST_PATH", 20)
     with pytest.raises(ServerError, match="too long a path"):
         start()
+
+
+def test_a_warden_ends_it(executable: Path, tmp_path: Path) -> None:
+    warden = Warden()
+    settings = Serving(limits=LIMITS).completed(tmp_path, address=free_address(), body=BODY)
+    with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as folder:
+        edge = Edge(haproxy.examine(executable), settings, [], Path(folder), tmp_path / "logs", warden=warden)
+        children = psutil.Process(edge.pid).children()
+        assert children
+        warden.close()
+        _, alive = psutil.wait_procs(children, timeout=5)
+        edge.kill()
+        assert not alive

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("labels", "indices", "probabilities")
 
-_PACKED = {"labels": "BYTES", "indices": "INT64", "probabilities": "FP32"}
+PACKED = {"labels": "BYTES", "indices": "INT64", "probabilities": "FP32"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def write(
     outputs, tail = [], b""
     for name in wanted.names:
         rows = columns[name]
-        datatype = _PACKED[name]
+        datatype = PACKED[name]
         content = tensors.pack(datatype, rows)
         tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": [len(rows), len(rows[0])]}
         if name in wanted.binary:

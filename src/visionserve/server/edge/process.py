@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from visionserve.server.edge.configuration import Slot
     from visionserve.server.edge.haproxy import HAProxy
+    from visionserve.server.run.warden import Warden
     from visionserve.server.settings.serving import Serving
 
 _CONFIGURATION, _CERTIFICATE = "haproxy.cfg", "certificate.pem"
@@ -38,6 +39,7 @@ class Edge:
         folder: Its private folder; made if it is not there.
         logs: The folder for its log file.
         metadata: For `MODEL` or `MODEL/VERSION` the file that describes it in the Open Inference Protocol's words.
+        warden: What ends HAProxy when this process is gone.
 
     Attributes:
         control: What it is told while it runs.
@@ -55,8 +57,10 @@ class Edge:
         folder: Path,
         logs: Path,
         metadata: Mapping[str, Path] | None = None,
+        warden: Warden | None = None,
     ) -> None:
         self._haproxy = haproxy
+        self._warden = warden
         self._settings = settings
         self._slots = slots
         self._metadata = metadata or {}
@@ -144,6 +148,8 @@ class Edge:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        if self._warden is not None:
+            self._warden.release(self.pid)
         self._log.close()
 
     def _prepare(self) -> None:
@@ -187,6 +193,8 @@ class Edge:
             start_new_session=True,
         )
         self._process = process
+        if self._warden is not None:
+            self._warden.guard(process.pid)
         try:
             self._wait(self._answers, "it does not answer")
         except BaseException:

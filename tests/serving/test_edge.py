@@ -1,0 +1,170 @@
+"""A real TorchServe on Unix sockets behind the edge: what clients see is ours, whoever asks and however."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import statistics
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import requests
+import tritonclient.http as triton
+from PIL import Image
+from tests.server.edge.conftest import EXECUTABLES, free_address
+from tests.serving.conftest import proven
+from tests.support import quick
+
+from visionserve.archiver.demo import colours
+from visionserve.server.edge import haproxy, metadata
+from visionserve.server.edge.configuration import Slot
+from visionserve.server.edge.process import Edge
+from visionserve.server.settings.properties import Properties
+from visionserve.server.settings.serving import Serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from visionserve.server.instance.launcher import TorchServe
+
+PICTURES = [colours.picture(colour, 0) for colour in quick.LABELS[:3]]
+
+
+@pytest.fixture(scope="module")
+def instance(project: Path) -> Iterator[TorchServe]:
+    with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as folder:
+        archives = {"quick": quick.build(project, "quick").archive.path}
+        properties = Properties.read(project / "config.properties").on_sockets(Path(folder))
+        with proven(archives, properties, project / "logs-edge") as running:
+            yield running
+
+
+@pytest.fixture(scope="module", params=EXECUTABLES, ids=lambda path: haproxy.examine(path).version)
+def address(request: pytest.FixtureRequest, instance: TorchServe, project: Path) -> Iterator[str]:
+    address = free_address()
+    settings = Serving().completed(project, address=address, body=2_000_000)
+    slot = Slot("a", Path(instance.properties.inference.removeprefix("unix:")))
+    with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as folder:
+        described = metadata.write(Path(folder) / "metadata", {"quick": "1.0"})
+        edge = Edge(
+            haproxy.examine(request.param),
+            settings,
+            [slot],
+            Path(folder) / "edge",
+            project / "logs-edge",
+            described,
+        )
+        edge.control.up("a")
+        yield address
+        edge.kill()
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Any]:
+    with triton.InferenceServerClient(address) as opened:
+        yield opened
+
+
+def test_tritonclient_finds_its_way(client: Any) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("quick")
+    assert client.is_model_ready("quick", "1.0")
+    assert not client.is_model_ready("slow")
+    assert client.get_server_metadata()["name"] == "visionserve"
+    described = client.get_model_metadata("quick", "1.0")
+    assert (described["name"], described["versions"]) == ("quick", ["1.0"])
+    assert [output["name"] for output in described["outputs"]] == ["labels", "indices", "probabilities"]
+
+
+@pytest.mark.parametrize("version", ["", "1.0"])
+@pytest.mark.parametrize("binary_out", [True, False])
+@pytest.mark.parametrize("binary_in", [True, False])
+def test_tritonclient_s_tensors(
+    client: Any, address: str, binary_in: bool, binary_out: bool, version: str
+) -> None:
+    pixels = np.stack([np.asarray(quick.decoded(picture).resize((64, 64))) for picture in PICTURES])
+    tensor = triton.InferInput("image", list(pixels.shape), "UINT8")
+    tensor.set_data_from_numpy(pixels, binary_data=binary_in)
+    wanted = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("labels", "probabilities")]
+    result = client.infer("quick", [tensor], model_version=version, outputs=wanted)
+    probabilities = result.as_numpy("probabilities")
+    labels = result.as_numpy("labels")
+    assert labels.shape == probabilities.shape == (3, 5)
+    assert probabilities.dtype == np.float32
+    for picture, row in zip(pixels, probabilities, strict=True):
+        png = io.BytesIO()
+        Image.fromarray(picture).save(png, "png")
+        direct = requests.post(f"http://{address}/predictions/quick", data=png.getvalue(), timeout=30).json()
+        assert row.tolist() == pytest.approx(list(direct.values()), rel=1e-5)
+
+
+def test_tritonclient_sends_files(client: Any) -> None:
+    tensor = triton.InferInput("image", [len(PICTURES)], "BYTES")
+    tensor.set_data_from_numpy(np.array(PICTURES, dtype=object))
+    assert client.infer("quick", [tensor]).as_numpy("indices").shape == (3, 5)
+
+
+def test_tritonclient_is_told_what_is_wrong(client: Any) -> None:
+    tensor = triton.InferInput("image", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([b"no picture"], dtype=object))
+    with pytest.raises(triton.InferenceServerException, match="InvalidImage") as refused:
+        client.infer("quick", [tensor])
+    assert refused.value.status() == "400"
+
+
+def test_torchserve_s_own_refusals_come_through(address: str) -> None:
+    def post(path: str, data: bytes) -> tuple[int, str]:
+        answer = requests.post(f"http://{address}{path}", data=data, timeout=30)
+        return answer.status_code, answer.json()["type"]
+
+    for size in (9, 300_000):
+        assert post("/predictions/slow", b"x" * size) == (404, "ModelNotFoundException")
+        assert post("/predictions/quick/9.9", b"x" * size) == (404, "ModelVersionNotFoundException")
+        assert post("/predictions/quick", b"x" * size) == (400, "InvalidImage")
+    assert post("/predictions/quick", b"x" * 2_000_001) == (413, "RequestTooLarge")
+
+
+def test_every_size_arrives_and_comes_back(address: str) -> None:
+    with requests.Session() as session:
+        for size in (0, 100_000, 262_000, 263_000, 1_900_000):
+            padded = PICTURES[0] + b"\0" * size
+            answer = session.post(f"http://{address}/predictions/quick", data=padded, timeout=30)
+            assert answer.status_code == 200
+            assert list(answer.json())
+
+
+@pytest.mark.manual
+def test_the_edge_costs_little(address: str, instance: TorchServe) -> None:
+    def connected(unix: str | None) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(address)
+        if unix is not None:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(unix)
+        else:
+            connection.connect()
+        return connection
+
+    def milliseconds(connection: http.client.HTTPConnection, number: int) -> list[float]:
+        times = []
+        for _ in range(number):
+            began = time.perf_counter()
+            connection.request("POST", "/predictions/quick", PICTURES[0], {"Content-Type": "image/png"})
+            assert connection.getresponse().read()
+            times.append(1000 * (time.perf_counter() - began))
+        return times
+
+    with (
+        closing(connected(instance.properties.inference.removeprefix("unix:"))) as direct,
+        closing(connected(None)) as through,
+    ):
+        rounds = [(milliseconds(direct, 50), milliseconds(through, 50)) for _ in range(8)]
+    medians = [statistics.median(time for pair in rounds[1:] for time in pair[way]) for way in (0, 1)]
+    print(f"median ms: direct {medians[0]:.3f}, through the edge {medians[1]:.3f}")  # noqa: T201
+    assert medians[1] - medians[0] <= 0.3
