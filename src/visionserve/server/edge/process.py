@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from visionserve.server.settings.serving import Serving
 
 _CONFIGURATION, _CERTIFICATE = "haproxy.cfg", "certificate.pem"
+
+# A buffer that holds a whole request is large enough for glibc to ask the system for each one and to give it back,
+# which is a quarter of a millisecond a request.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
+
 _START_SECONDS = 10.0
 _CHECK_SECONDS = 10.0
 _KILL_SECONDS = 5.0
@@ -187,6 +192,7 @@ class Edge:
         process = subprocess.Popen(
             [self._haproxy.path, "-W", "-S", f"unix@{control.MASTER},mode,600", "-f", _CONFIGURATION],
             cwd=self._folder,
+            env={**os.environ, **_ALLOCATOR},
             stdin=subprocess.DEVNULL,
             stdout=self._log.descriptor,
             stderr=subprocess.STDOUT,
