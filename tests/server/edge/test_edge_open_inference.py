@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+import requests
+from tests.server.edge.conftest import free_address
 
 from visionserve import __version__
+from visionserve.server.settings.serving import EdgeSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,3 +69,19 @@ def test_metrics_are_haproxy_s(front: Front) -> None:
     answered = re.search(r'haproxy_backend_http_responses_total\{proxy="predictions",code="2xx"\} (\d+)', text)
     assert answered is not None
     assert int(answered[1]) > 0
+
+
+def test_metrics_are_for_this_machine(start: Started) -> None:
+    others = [
+        each.address
+        for addresses in psutil.net_if_addrs().values()
+        for each in addresses
+        if each.family == socket.AF_INET and not each.address.startswith("127.")
+    ]
+    if not others:
+        pytest.skip("this machine has no address but loopback")
+    port = free_address().split(":")[1]
+    front = start(edge=EdgeSettings(address=f"0.0.0.0:{port}"))
+    refused = requests.get(f"http://{others[0]}:{port}/metrics", timeout=5)
+    assert (refused.status_code, refused.json()["type"]) == (403, "Forbidden")
+    assert front.get("/metrics").status_code == 200

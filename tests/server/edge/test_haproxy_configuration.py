@@ -34,6 +34,7 @@ def test_settings_are_where_they_belong() -> None:
     text = configuration.render(settings(clients=77, concurrent=8, queue=9), SLOTS, up=["b"])
     assert "bind 127.0.0.1:8080\n" in text
     assert "maxconn 77\n" in text
+    assert "ssl-min-ver TLSv1.2" in text  # a system's OpenSSL may refuse older ones anyway
     assert 'server a "unix@/run/a.sock" maxconn 8 disabled\n' in text
     assert 'server b "unix@/run/b.sock" maxconn 8\n' in text
     assert 'server b "unix@/run/b.sock" maxconn 2\n' in text
