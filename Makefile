@@ -19,6 +19,7 @@ SET ?=
 REQUESTS ?= 10000
 SEED ?= 0
 PILLOWS ?=
+REPLAY ?=
 
 STORE := model_store
 TRUST := $(if $(filter-out 0 no false,$(TRUST_PICKLE)),--trust-pickle)
@@ -98,8 +99,8 @@ test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, 
 test-architectures: $(VENV)/.test ## every torchvision classifier from random weights to a proven archive, with times
 	$(BIN)/python -m pytest tests/archiver/networks/test_architectures.py -m "slow or manual or not slow" -k golden_pictures --verbose --durations=0
 
-fuzz: $(VENV)/.test ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0]
-	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED)
+fuzz: $(VENV)/.test ## ten thousand mutated requests against a real server [REQUESTS=10000] [SEED=0] [REPLAY="file ..."]
+	@$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --seed $(SEED) $(REPLAY:%=--replay %)
 
 fuzz-pillows: $(VENV)/.test ## the same with every Pillow that may decode   [PILLOWS="12.3.0 13.0.0"] [REQUESTS=10000]
 	@$(BIN)/python -m tests.fuzzing.pillows --requests $(REQUESTS) --seed $(SEED) $(PILLOWS)

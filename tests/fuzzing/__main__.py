@@ -2,7 +2,8 @@
 
 Prints what was tried, what it got, whether a worker was restarted and how its memory grew; fails when an answer is
 none of those in docs/api.md, a connection is dropped, a worker ends, its memory grows, or the answer of a whole
-picture among all that changes.
+picture among all that changes. What broke it is saved as it is found, in a file for each request, and `--replay`
+asks it again: several files at once, as they were under way when a worker ended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import requests
 import typer
 from rich.console import Console
 from rich.table import Table
+from tests.fuzzing import saved
 from tests.fuzzing.fuzzer import LEAK, Fuzzer, Report
 from tests.support import quick
 
@@ -45,8 +47,13 @@ def _show(report: Report, console: Console) -> None:
 def main(
     count: Annotated[int, typer.Option("--requests", help="How many to try.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Another seed tries others.")] = 0,
+    replay: Annotated[
+        list[Path] | None, typer.Option(help="A request that an earlier run saved, to try alone.")
+    ] = None,
 ) -> None:
     """Serve a small network, fuzz it, and exit with 1 if the contract was broken."""
+    again = [saved.load(file) for file in replay or []]
+    found = Path(tempfile.mkdtemp(prefix="visionserve-fuzz-found-"))
     console = Console()
     with tempfile.TemporaryDirectory(prefix="visionserve-fuzz-") as folder:
         project = quick.project(Path(folder))
@@ -59,13 +66,17 @@ def main(
             url = f"{properties.management}/models/{MODEL}?customized=true"
             versions = requests.get(url, timeout=10).json()[0]["customizedMetadata"]["versions"]
             console.print(f"Pillow {versions['PIL']} decodes", highlight=False)
-            report = Fuzzer(server, MODEL).run(count, seed, show=True)
+            fuzzer = Fuzzer(server, MODEL, found)
+            report = fuzzer.replay(again) if again else fuzzer.run(count, seed, show=True)
         _show(report, console)
-        for number, (problem, attempt) in enumerate(report.problems.items()):
-            saved = Path(tempfile.gettempdir()) / f"visionserve-fuzz-{seed}-{number}.bin"
-            saved.write_bytes(attempt.body)
-            console.print(f"{problem}: {attempt.method} {attempt.headers}, body in {saved}", markup=False)
-        if report.problems or report.growth > LEAK:
+        for problem, by in report.problems.items():
+            kinds = ", ".join(f"{attempt.method} {attempt.kind}" for attempt in by)
+            console.print(f"{problem}: {kinds}", markup=False)
+        if report.problems:
+            console.print(f"the requests are in {found}: 'make fuzz REPLAY={found}/1-0.request' tries one again")
+        else:
+            found.rmdir()
+        if report.problems or (not again and report.growth > LEAK):
             raise typer.Exit(1)
 
 

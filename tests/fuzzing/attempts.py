@@ -27,12 +27,14 @@ class Attempt:
         body: Its content.
         headers: Its headers.
         method: Its HTTP method.
+        path: Where it is sent; empty for the predictions of the model that is tried.
     """
 
     kind: str
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     method: str = "POST"
+    path: str = ""
 
 
 def attempts(seed: int) -> Iterator[Attempt]:

@@ -1,7 +1,8 @@
 """Sends attempts to a server, eight at a time, and keeps what they got.
 
 An answer is a problem when its status with its type is in no table of docs/api.md, when the answer of a whole
-picture changes, when none comes, and when a worker was restarted.
+picture changes, when none comes, and when a worker was restarted. What got it is saved at once, as files that
+repeat it: of a worker that ended all the requests that were under way.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psutil
 import requests
 from rich.progress import track
+from tests.fuzzing import saved
 from tests.fuzzing.attempts import Attempt, attempts
 from tests.support import documents
 
@@ -23,6 +25,9 @@ from visionserve.archiver.demo import colours
 from visionserve.client import Client
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
     from visionserve.server.instance.launcher import TorchServe
 
 CLIENTS = 8
@@ -32,8 +37,10 @@ SETTLED = 0.3
 LEAK = 0.1
 # Every so many requests one whole picture, whose answer must not change.
 CONTROL = 10
+WHOLE = "whole picture"
 # What a client is told whose picture ended its decoder with anything but the time it may take.
 _CRASHED = "it makes its decoder fail"
+_RESTARTED = "a worker was restarted"
 
 PICTURES = [data for _, data in colours.held_out(per_class=1)]
 
@@ -45,7 +52,7 @@ class Report:
     Attributes:
         kinds: Inputs tried, by how they were made.
         answers: Statuses with their types.
-        problems: What breaks the contract, with an example each.
+        problems: What breaks the contract, with the requests that first did.
         restarts: Workers that ended.
         memory: Resident bytes of all workers, sampled over the run.
         seconds: How long it took.
@@ -54,7 +61,7 @@ class Report:
 
     kinds: Counter[str] = field(default_factory=Counter)
     answers: Counter[tuple[int, str]] = field(default_factory=Counter)
-    problems: dict[str, Attempt] = field(default_factory=dict)
+    problems: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
     restarts: int = 0
     memory: list[int] = field(default_factory=list)
     seconds: float = 0.0
@@ -74,60 +81,89 @@ class Report:
 
 
 class Fuzzer:
-    """Sends attempts to one server and keeps the report."""
+    """Sends attempts to one server and keeps the report.
 
-    def __init__(self, server: TorchServe, model: str) -> None:
-        self._url = f"{server.properties.inference}/predictions/{model}"
+    Args:
+        server: The server.
+        model: The model in it to ask.
+        found: The folder for what breaks the contract, each request in a file; without it none is saved.
+    """
+
+    def __init__(self, server: TorchServe, model: str, found: Path | None = None) -> None:
+        self._server, self._path = server.properties.inference, f"/predictions/{model}"
         self._client = Client(server.properties.inference, server.properties.management)
-        self._model = model
+        self._model, self._found = model, found
         self._documented = documents.documented()
-        self._expected = {data: requests.post(self._url, data=data, timeout=TIMEOUT).content for data in PICTURES}
+        self._expected = {
+            data: requests.post(self._server + self._path, data=data, timeout=TIMEOUT).content for data in PICTURES
+        }
         self._local = threading.local()
         self._lock = threading.Lock()
         self.report = Report()
 
     def run(self, count: int, seed: int, show: bool = False) -> Report:
         """Try that many requests."""
+        source = _with_controls(attempts(seed))
+        rounds = [min(CLIENTS, count - done) for done in range(0, count, CLIENTS)]
+        return self._rounds(
+            [next(source) for _ in range(size)] for size in track(rounds, "fuzzing", disable=not show)
+        )
+
+    def replay(self, again: Sequence[Attempt]) -> Report:
+        """Try these, all at once."""
+        return self._rounds([again])
+
+    def _rounds(self, rounds: Iterable[Sequence[Attempt]]) -> Report:
         start, pids = time.monotonic(), self._client.worker_pids(self._model)
-        source = attempts(seed)
-        rounds = range(0, count, CLIENTS)
+        under_way: tuple[Attempt, ...] = ()
         with self._client, ThreadPoolExecutor(CLIENTS) as pool:
-            for done in track(rounds, "fuzzing", disable=not show):
-                batch = [next(source) for _ in range(min(CLIENTS, count - done))]
-                list(pool.map(self._try, batch, range(done, done + len(batch))))
+            for batch in rounds:
+                # A worker that ends takes a moment, so it may be gone after the next requests only.
+                under_way = (*under_way[-CLIENTS:], *batch)
+                list(pool.map(self._try, batch))
                 self.report.memory.append(self._resident(pids))
+                if not all(map(psutil.pid_exists, pids)):
+                    self._is_wrong(_RESTARTED, *under_way)
             self.report.restarts = len(set(pids) - set(self._client.worker_pids(self._model)))
-        self.report.seconds = time.monotonic() - start
         if self.report.restarts:
-            self.report.problems["a worker was restarted"] = Attempt("unknown", b"")
+            self._is_wrong(_RESTARTED, *under_way)
+        self.report.seconds = time.monotonic() - start
         return self.report
 
-    def _try(self, attempt: Attempt, number: int) -> None:
-        if number % CONTROL == 0:
-            data = PICTURES[number % len(PICTURES)]
-            attempt = Attempt("whole picture", data)
+    def _is_wrong(self, problem: str, *by: Attempt) -> None:
+        if problem in self.report.problems:
+            return
+        self.report.problems[problem] = by
+        if self._found is not None:
+            number = len(self.report.problems)
+            for place, attempt in enumerate(by):
+                sent = replace(attempt, path=attempt.path or self._path)
+                saved.save(sent, problem, self._found / f"{number}-{place}.request")
+
+    def _try(self, attempt: Attempt) -> None:
         start = time.monotonic()
+        url = self._server + (attempt.path or self._path)
         try:
             response = self._session().request(
-                attempt.method, self._url, data=attempt.body, headers=attempt.headers, timeout=TIMEOUT
+                attempt.method, url, data=attempt.body, headers=attempt.headers, timeout=TIMEOUT
             )
         except requests.RequestException as error:
             with self._lock:
                 self.report.kinds[attempt.kind] += 1
-                self.report.problems[f"no answer: {type(error).__name__}"] = attempt
+                self._is_wrong(f"no answer: {type(error).__name__}", attempt)
             return
         answer = (response.status_code, "" if response.ok else _type(response))
         with self._lock:
             self.report.kinds[attempt.kind] += 1
             self.report.answers[answer] += 1
             if _CRASHED in response.text:
-                self.report.problems[f"a decoder crashed: {response.text[:200]}"] = attempt
+                self._is_wrong(f"a decoder crashed: {response.text[:200]}", attempt)
             if not response.ok and not self._is_documented(attempt, answer):
-                self.report.problems[f"undocumented {answer}: {response.text[:200]}"] = attempt
-            if attempt.kind == "whole picture":
+                self._is_wrong(f"undocumented {answer}: {response.text[:200]}", attempt)
+            if attempt.kind == WHOLE:
                 self.report.slowest = max(self.report.slowest, time.monotonic() - start)
                 if response.content != self._expected[attempt.body]:
-                    self.report.problems["the answer of a whole picture changed"] = attempt
+                    self._is_wrong("the answer of a whole picture changed", attempt)
 
     def _is_documented(self, attempt: Attempt, answer: tuple[int, str]) -> bool:
         status, kind = answer
@@ -144,6 +180,12 @@ class Fuzzer:
     @staticmethod
     def _resident(pids: list[int]) -> int:
         return sum(psutil.Process(pid).memory_info().rss for pid in pids if psutil.pid_exists(pid))
+
+
+def _with_controls(source: Iterator[Attempt]) -> Iterator[Attempt]:
+    """Every so often a whole picture in the place of one of them."""
+    for number, attempt in enumerate(source):
+        yield attempt if number % CONTROL else Attempt(WHOLE, PICTURES[number % len(PICTURES)])
 
 
 def _type(response: requests.Response) -> str:
