@@ -53,6 +53,7 @@ def test_what_a_picture_may_cost_in_the_contract_is_the_codes() -> None:
         f"{gate.MAX_BMP_RUNS >> 20} MiB if it is run-length coded",
         f"{tiff.MAX_ENTRIES:,} tags of {tiff.MAX_VALUES:,} values, {tiff.MAX_TRANSFER_VALUES:,} of a transfer",
         f"tiles of 4 times the picture, or of {tiff.MAX_TILED_PIXELS // 1_000_000} million pixels together",
+        f"strips and tiles that cover the picture {tiff.MAX_LAYERS} times",
         f"strips and tiles of twice the file, or of {tiff.MAX_READ >> 20} MiB together",
         f"with {limits.MEMORY // 1_000_000} MB beside {limits.BYTES_PER_PIXEL} bytes for each pixel",
         "together may take one second of a core",

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from tests.support.pictures import bombs, corpus, readable
 from tests.support.pictures.encoding import chunk, encoded, picture, png
+from tests.support.pictures.tiffs import repeated
 
-from visionserve.runtime.pictures import gate
+from visionserve.runtime.pictures import gate, tiff
 from visionserve.runtime.wire.errors import InvalidImage
 
 if TYPE_CHECKING:
@@ -41,6 +42,22 @@ def test_tiles_as_encoders_write_them_pass(side: int, size: tuple[int, int]) -> 
     gate.require_bounded(
         encoded(Image.new("RGB", size), "TIFF", compression="tiff_lzw", tiffinfo={322: side, 323: side}), 3_000_000
     )
+
+
+@pytest.mark.parametrize("rows", [1, 7, 70, 1 << 31])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_strips_as_encoders_write_them_pass(rows: int, mode: str) -> None:
+    gate.require_bounded(encoded(Image.new(mode, (90, 70)), "TIFF", tiffinfo={278: rows}), corpus.MAX_PIXELS)
+    gate.require_bounded(
+        encoded(Image.new(mode, (90, 70)), "TIFF", compression="tiff_lzw", tiffinfo={278: rows}), corpus.MAX_PIXELS
+    )
+
+
+@pytest.mark.parametrize("as_tiles", [True, False])
+def test_strips_and_tiles_that_cover_the_picture_a_few_times_pass(as_tiles: bool) -> None:
+    gate.require_bounded(repeated(50, 40, 2 * tiff.MAX_LAYERS, as_tiles=as_tiles), corpus.MAX_PIXELS)
+    with pytest.raises(InvalidImage, match=r"17 (strips|tiles), where 16 are allowed for a picture of 50x40"):
+        gate.require_bounded(repeated(50, 40, 2 * tiff.MAX_LAYERS + 1, as_tiles=as_tiles), corpus.MAX_PIXELS)
 
 
 def test_what_cameras_put_behind_a_picture_is_not_looked_at() -> None:

@@ -6,6 +6,7 @@ Each kind is made at any size, up to the largest body that is taken.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from tests.support.pictures.encoding import chunk, encoded, png
-from tests.support.pictures.tiffs import LONG, PIXELS, SHORT, stripped, tiff, tiled
+from tests.support.pictures.tiffs import LONG, PIXELS, SHORT, repeated, stripped, tiff, tiled
 from tests.support.pictures.variant import Variant
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ def _shared_strips(size: int) -> bytes:
     return stripped(rows=1, height=2_000, each=max(size // 4, 100_000))
 
 
+def _repeated(*, as_tiles: bool) -> Callable[[int], bytes]:
+    def make(size: int) -> bytes:
+        side = math.isqrt(max(size - 200_000, 10_000))
+        return repeated(side, side - 1, 20_000, as_tiles=as_tiles)
+
+    return make
+
+
 # Refused by their structure before anything of them is decoded.
 STRUCTURES: dict[str, Callable[[int], bytes]] = {
     "png-chunks-ahead": _png(ahead=chunk(b"teST")),
@@ -121,6 +130,8 @@ STRUCTURES: dict[str, Callable[[int], bytes]] = {
     "tiff-shared-tiles": lambda _: tiled(128, 16, 16, 1_000_000, tiles=8),
     "tiff-zero-picture": lambda _: tiled(0, 0, 65_535, 65_535),
     "tiff-shared-strips": _shared_strips,
+    "tiff-repeated-strips": _repeated(as_tiles=False),
+    "tiff-repeated-tiles": _repeated(as_tiles=True),
     "tiff-offsets": lambda size: tiff([(256, LONG, [8]), (257, LONG, [8]), (273, LONG, [8] * (size // 4))]),
     "tiff-offsets-of-bytes": lambda size: tiff([(256, LONG, [8]), (257, LONG, [8]), (273, 1, [8] * size)]),
     "tiff-bits-per-sample": lambda size: tiff(

@@ -72,6 +72,22 @@ def stripped(rows: int, height: int, each: int) -> bytes:
     )
 
 
+def repeated(width: int, height: int, times: int, *, as_tiles: bool) -> bytes:
+    """A grey TIFF without compression, whose strips or tiles, two of which would do, are so many.
+
+    Pillow decodes each of them, at the top of the picture again and again, whatever their byte counts say.
+    """
+    strips = [(273, LONG, [PIXELS] * times), (278, LONG, [height - 1]), (279, LONG, [1] * times)]
+    tiles = [
+        (322, LONG, [width]),
+        (323, LONG, [height - 1]),
+        (324, LONG, [PIXELS] * times),
+        (325, LONG, [1] * times),
+    ]
+    plain = [(tag, kind, [1] if tag == 259 else values) for tag, kind, values in _grey(width, height)]
+    return tiff([*plain, *(tiles if as_tiles else strips)], bytes(width * height))
+
+
 def _grey(width: int, height: int) -> list[Tag]:
     whole = [(256, LONG, [width]), (257, LONG, [height]), (258, SHORT, [8]), (259, SHORT, [8])]
     return [*whole, (262, SHORT, [1]), (277, SHORT, [1])]

@@ -28,12 +28,14 @@ MAX_JPEG_FILL = 4_096
 # A progressive JPEG costs a pass over all its pixels per scan, and an empty scan is 75 bytes: 0.7 ns a pixel and
 # scan, so 20 MB of them on 50 megapixels would be hours. Encoders write about ten.
 MAX_JPEG_SCANS = 64
-# Of extensions ahead of the first frame, at most 255 bytes each; Pillow joins comments one by one.
+# Of extensions ahead of the first frame, at most 255 bytes each. Pillow takes up to 0.35 us for one: 1.5 ms for
+# these, where 20 MB of comments would be 1.3 s. XMP of 64 KB is 256.
 MAX_GIF_BLOCKS = 4_096
 # Pillow decodes runs in Python, 0.35 us a byte.
 MAX_BMP_RUNS = 1 << 20
 
-# An animation's frames and what is beside them; the first frame is all that is decoded.
+# An animation's frames and what is beside them; the first frame is all that is decoded. libwebp takes 35 ns for
+# one: 0.6 ms for these, where 20 MB of them would be 0.06 s. What it bounds is this walk, 0.3 us for each.
 MAX_WEBP_CHUNKS = 16_384
 
 _PNG = b"\x89PNG\r\n\x1a\n"
