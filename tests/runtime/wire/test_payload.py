@@ -49,6 +49,20 @@ def test_a_document_of_very_many_names_is_refused_unread(monkeypatch: pytest.Mon
         payload.parse(Request({"body": json.dumps(document).encode()}), 4, 10**6)
 
 
+def test_a_long_content_type_hides_no_part() -> None:
+    request = arrives([("picture", ("x.jpg", bytes(5_000)))] * 2)
+    padded = {**request.sent, "Content-Type": request.sent["Content-Type"] + "; padding=" + "x" * 3_000}
+    with pytest.raises(InvalidRequest, match="give every part a name of its own"):
+        payload.parse(Request(request.fields, padded), 32, 1)
+
+
+def test_a_long_boundary_is_told_from_a_lost_part() -> None:
+    boundary = "b" * 3_000
+    length = 2 * (3_000 + 100) + 3_000 + 10
+    headers = {"Content-Type": f'multipart/form-data; boundary="{boundary}"', "Content-Length": str(length)}
+    assert len(payload.parse(Request({"a": b"1", "b": b"2"}, headers), 32, 1).pictures) == 2
+
+
 LARGEST = 20_000_000  # bytes: `max_request_size`
 # One of the many parts of a JSON document, given its number.
 PARTS: dict[str, Callable[[int], bytes]] = {
