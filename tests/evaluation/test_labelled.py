@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -98,6 +99,16 @@ def test_what_is_no_layout_is_said(tmp_path: Path, files: list[str], message: st
     with pytest.raises(LabelledPicturesError) as caught:
         labelled.read(tmp_path, FLOWERS)
     assert message in str(caught.value)
+
+
+def test_what_is_no_regular_file_is_no_picture(tmp_path: Path) -> None:
+    touch(tmp_path, "daisy/a.jpg", "tulip/b.jpg")
+    os.mkfifo(tmp_path / "tulip" / "pipe.png")
+    (tmp_path / "daisy" / "gone.png").symlink_to(tmp_path / "nowhere.png")  # which is told when it is read
+    assert sorted(path.name for path, _ in layouts.read(tmp_path)) == ["a.jpg", "b.jpg", "gone.png"]
+    (tmp_path / "labels.csv").write_text("name,label\na,daisy\npipe.png,tulip\n")
+    with pytest.raises(LabelledPicturesError, match=r"line 3: there is no picture 'pipe\.png'"):
+        layouts.read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a\u2028b.jpg", "a\x0cb.jpg", "a\nb.jpg"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import stat
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,12 +45,22 @@ def read(source: Path) -> list[tuple[Path, str]]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files below a folder, by their suffix, in the order of their paths."""
+    """The picture files below a folder, by their suffix, in the order of their paths.
+
+    A pipe or a device is none: to read it would wait for whoever writes to it.
+    """
     found = []
     for here, folders, files in os.walk(folder):
         folders[:] = _shown(folders)  # os.walk goes into what is left
         found += [Path(here) / file for file in _shown(files) if Path(file).suffix.lower() in SUFFIXES]
-    return sorted(found)
+    return sorted(path for path in found if _may_be_read(path))
+
+
+def _may_be_read(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link to nowhere: who reads it says so
+        return True
 
 
 def _shown(names: Iterable[str]) -> list[str]:
