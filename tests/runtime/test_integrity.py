@@ -112,6 +112,7 @@ def test_a_changed_or_missing_member_of_an_unpacked_archive_is_named(
 
 @example(document=[])
 @example(document={"sha256": []})
+@example(document={"sha256": {}})
 @given(document=st.one_of(st.none(), st.booleans(), st.integers(), st.lists(st.text()), st.text()))
 def test_a_manifest_that_is_none_is_one_line(document: object, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("manifest")

@@ -72,14 +72,20 @@ def read_identity(root: Root) -> Identity:
 
 
 def read_digests(root: Root) -> dict[str, str]:
-    """The SHA-256 of every other member, in hexadecimal, as the manifest has them; empty where it has none.
+    """The SHA-256 of every other member, in hexadecimal, as the manifest has them.
+
+    Empty where the manifest does not speak of them, as torch-model-archiver's does not; ours always has some.
 
     Raises:
         SpecError: It is damaged.
     """
     manifest = _read(root, MANIFEST_FILE)
-    digests = manifest.get("sha256", {}) if isinstance(manifest, dict) else None
-    if not isinstance(digests, dict):
+    if not isinstance(manifest, dict):
+        raise _damaged(MANIFEST_FILE)
+    if "sha256" not in manifest:
+        return {}
+    digests = manifest["sha256"]
+    if not isinstance(digests, dict) or not digests:
         raise _damaged(MANIFEST_FILE)
     return {str(member): str(digest) for member, digest in digests.items()}
 
