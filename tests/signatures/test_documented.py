@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support import documents
+from tests.support import keys as pairs
 from tests.support.packed import pack
 
 if TYPE_CHECKING:
@@ -68,3 +69,18 @@ def test_keys_of_both_openssl_commands_are_taken(root: Path) -> None:
     run(root, [f"{making[0]} -out ecparam.key", "openssl pkey -in ecparam.key -traditional -out traditional.key"])
     for name in ("ecparam.key", "traditional.key"):
         assert PrivateKey.read(root / name).passphrase is None
+
+
+def test_the_librarys_own_command_fails_on_an_encrypted_key(root: Path) -> None:
+    """When a later release does not, the last sentence of the page has to go."""
+    pairs.write(root, "safe", passphrase=pairs.PASSPHRASE)
+    signing = ["sign", "key", "model_store/flowers.mar", "--signature", "own.sig", "--private_key", "safe.key"]
+    done = subprocess.run(
+        [root / "bin" / "model_signing", *signing, "--password", pairs.PASSPHRASE],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Signing failed" in done.stdout + done.stderr
+    assert not (root / "own.sig").exists()
