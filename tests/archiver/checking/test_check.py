@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 import yaml
+from typer.testing import CliRunner
 
+from visionserve.archiver.checking import check
 from visionserve.archiver.demo import colours
 from visionserve.archiver.errors import CheckError
+from visionserve.cli import app
 from visionserve.evaluation.errors import LabelledPicturesError
 from visionserve.runtime.archive import CONFIG_FILE, PROVENANCE_FILE
 
@@ -61,6 +64,38 @@ def test_accuracy_is_told_and_travels_in_the_archive(good: Built) -> None:
     assert provenance["check"]["top1"]["count"] == checked.top1.count
     assert provenance["check"]["top1"]["of"] == 49
     assert not {"check", "minAccuracy"} & set(config["handler"])
+
+
+def test_of_very_many_pictures_some_are_taken_evenly(
+    build: Build, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "MOST", 14)
+    built = build("many", weights)
+    assert built.checked is not None
+    assert (built.checked.top1.total, built.checked.classes) == (14, 7)
+    assert "14 of 49 pictures were taken, evenly of each class" in notes(built)
+
+
+@pytest.mark.parametrize("words", [["archive", "stated"], ["serve", "stated"]])
+def test_the_command_line_asks_for_a_check_and_an_accuracy(
+    words: list[str], build: Build, weights: Weights, pictures: Path, alphabetical: str, checked_project: Path
+) -> None:
+    archive = build("stated", weights, alphabetical, more="").archive.path
+    archive.unlink()
+    wanted = ["--check", str(pictures), "--min-accuracy", "0.9", "--root", str(checked_project)]
+    with pytest.raises(CheckError, match=r"handler\.minAccuracy is 90\.0%.*the labels are in the wrong order"):
+        CliRunner().invoke(app, [*words, *wanted], catch_exceptions=False)
+    assert not archive.exists()
+
+
+def test_what_the_command_line_checked_is_printed(
+    build: Build, weights: Weights, pictures: Path, checked_project: Path
+) -> None:
+    build("printed", weights, more="").archive.path.unlink()
+    wanted = ["--check", str(pictures), "--min-accuracy", "0.9", "--root", str(checked_project)]
+    done = CliRunner().invoke(app, ["archive", "printed", *wanted], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "of 49 pictures of 7 classes, by eager in fp32" in done.output
 
 
 @pytest.mark.parametrize(
