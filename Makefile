@@ -28,13 +28,13 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 	$(wildcard src/visionserve/runtime/*.py src/visionserve/runtime/*/*.py)
 
 # Tests that start servers and send load run alone; all others two at a time, whose threads wait without spinning.
-ALONE := tests/cli tests/load tests/serving
+ALONE := tests/chaos tests/cli tests/load tests/serving
 BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
+.PHONY: help install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
+	test-all test-masked test-chaos test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,10 @@ archive: $(addprefix $(STORE)/,$(addsuffix .mar,$(or $(MODEL),$(DEPLOYED)))) ## 
 serve: $(INSTALLED) | $(filter archive,$(MAKECMDGOALS)) ## run TorchServe, Ctrl-C ends it  [MODEL="resnet50 flowers.pth"] [TRUST_PICKLE=1]
 	@$(BIN)/visionserve serve $(TRUST) $(MODEL)
 
-stop: $(INSTALLED) ## stop the server
+reload: $(INSTALLED) ## serve the archives that are in model_store/ now, without failing a request [MODEL=]
+	@$(BIN)/visionserve reload $(MODEL)
+
+stop: $(INSTALLED) ## stop the server, after what it accepted is answered
 	@$(BIN)/visionserve stop
 
 status: $(INSTALLED) ## say what is served and ready
@@ -90,8 +93,11 @@ test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the 
 	$(BIN)/python -m pytest $(ALONE) -m "not manual"
 
 test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -m "not manual" tests/runtime/engines \
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not manual" tests/runtime/engines \
 		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/test_calibration.py
+
+test-chaos: $(VENV)/.test ## what dies under load, and what it costs; writes docs/reliability.md
+	$(BIN)/python -m pytest tests/chaos -m "not manual" -s --write-reliability
 
 test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, file to answer
 	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0

@@ -64,6 +64,16 @@ class Project:
         return self.root / ".visionserve" / "server.json"
 
     @property
+    def run_folder(self) -> Path:
+        """Where the instances of a running server are; only its user can enter it."""
+        return self.root / ".visionserve" / "run"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that runs this project's server."""
+        return self.root / ".visionserve" / "server.lock"
+
+    @property
     def ceiling(self) -> Path:
         """What the load generator itself can send on this machine."""
         return self.root / ".visionserve" / "ceiling.json"

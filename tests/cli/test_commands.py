@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from tests.conftest import REPOSITORY
 from tests.support import packed
@@ -238,13 +237,6 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     assert strange.returncode == 1
     assert "404" in strange.stderr
 
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "config.properties").symlink_to(root / "config.properties")
-    measured = run("load", "run", "--duration", "1s", cwd=elsewhere)
-    assert measured.returncode == 2
-    assert "name the folder it was started from with --root" in measured.stderr
-
     again = run("serve", "demo-resnet18", cwd=root)
     assert again.returncode == 1
     assert "already running" in again.stderr
@@ -253,7 +245,7 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     record.unlink()  # as it is while the first one still builds and loads
     at_once = run("serve", "demo-resnet18", cwd=root)
     assert at_once.returncode == 1
-    assert "another 'visionserve serve' is starting or running in this folder" in at_once.stderr
+    assert f"another server is starting or running here (process {process.pid})" in at_once.stderr
     record.write_text(before)
 
     assert "stopped" in run("stop", cwd=root).stdout
@@ -292,21 +284,4 @@ def test_a_changed_bit_is_refused_before_torchserve_sees_the_archive(
     assert done.code == 1
     (line,) = done.err.strip().splitlines()
     assert "net.mar: net.pth is not what was built" in line
-    assert not (tmp_path / "logs").exists()  # TorchServe's, which was not started
-
-
-@pytest.mark.slow
-def test_a_server_that_outlived_its_supervisor_is_found_and_stopped(
-    tmp_path: Path, project: Path, demo_archives: dict[str, Built]
-) -> None:
-    (tmp_path / "model_store").symlink_to(project / "model_store")
-    Properties.read(project / "config.properties").on_free_ports().write(tmp_path / "config.properties")
-    with subprocess.Popen([*COMMAND, "serve", "demo-resnet18"], cwd=tmp_path, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()
-    left = json.loads((tmp_path / ".visionserve" / "server.json").read_text())
-    assert run("status", cwd=tmp_path).returncode == 0
-    assert "stopped" in run("stop", cwd=tmp_path).stdout
-    assert not psutil.pid_exists(left["java"]) or psutil.Process(left["java"]).status() == psutil.STATUS_ZOMBIE
-    assert not Path(left["folder"]).exists()
+    assert not (tmp_path / "logs").exists()  # nothing was started

@@ -18,6 +18,8 @@ from visionserve.cli import (
     key,
     load,
     predict,
+    ready,
+    reload,
     serve,
     sign,
     status,
@@ -44,6 +46,8 @@ for module in (
     predict,
     evaluate,
     status,
+    ready,
+    reload,
     stop,
     weights,
     inspect,
@@ -63,6 +67,8 @@ def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         app()
     except VisionserveError as error:

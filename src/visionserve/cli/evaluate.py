@@ -65,11 +65,11 @@ def evaluate(
     from visionserve.evaluation.running import trial
     from visionserve.evaluation.running.served import Served
     from visionserve.project import Project
-    from visionserve.server import state
+    from visionserve.server.run import record
 
     project = Project(root)
     # Behind another address than the recorded one there is another server.
-    found = state.Addresses(url, "") if url else state.addresses(project)
+    found = record.Addresses(url, "") if url else record.addresses(project)
     served = Served(model, found.inference, management or found.management, api_key.find(key_file))
     tried = trial.run(served, source, clients, limit, against)
     judged = tried.findings

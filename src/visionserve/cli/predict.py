@@ -70,10 +70,10 @@ def _asked(url: str | None, management: str | None, model: str | None, root: Pat
     """
     from visionserve.client import split
     from visionserve.project import Project
-    from visionserve.server import state
+    from visionserve.server.run import record
 
     if url is None:
-        found = state.addresses(Project(root))
+        found = record.addresses(Project(root))
         return found.inference, management or found.management, model
     inference, named = split(url)
     if "/" in named or (model and named and model != named):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionserve.cli import stated as options
+from visionserve.cli import supervised
 from visionserve.cli.archive import show
-from visionserve.cli.console import Key, Root, TrustPickle, busy, errors, interrupted, marked, note, output
+from visionserve.cli.console import Key, Root, TrustPickle, busy, errors, interrupted, note, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +61,24 @@ def serve(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download no weights.")] = False,
+    edge: Annotated[
+        bool,
+        typer.Option(
+            "--edge/--no-edge",
+            help="Serve through HAProxy, which retries, queues, limits and drains; or TorchServe alone.",
+        ),
+    ] = True,
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="The longest that accepted requests may take when the server is told to end.",
+            show_default="drainSeconds of server.yaml, else 30",
+            min=0,
+        ),
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print what TorchServe and HAProxy would be run with, and end.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds the models may take to become ready.")] = 600,
     root: Root = Path(),
 ) -> None:
@@ -70,11 +89,16 @@ def serve(
     """
     from visionserve.archiver.assumptions import Stated
     from visionserve.project import Project
-    from visionserve.server import state, store
+    from visionserve.server import store
+    from visionserve.server.run import record
 
     project = Project(root)
-    admit = _trusting(trusted_key or [])
-    running = state.find(project)
+    edge = edge and supervised.is_possible(project)
+    admit = _trusting(trusted_key or [], edge=edge)
+    if print_config:
+        output.print(supervised.configuration(project, drain_seconds, edge=edge), soft_wrap=True, end="")
+        return
+    running = record.find(project)
     if running is not None:
         errors.print(f"already running (process {running.pid}) at {running.inference}; 'visionserve stop' ends it")
         raise typer.Exit(1)
@@ -97,16 +121,19 @@ def serve(
         # Building may run code that nobody signed: an architecture of one's own, a pickle.
         targets = [str(store.find(project, target)) for target in targets or []]
     archives = _prepared(project, targets, said, offline=offline) if targets else store.archives(project, [])
-    with state.only_one(project):
-        _run(project, archives, timeout, admit)
+    with record.held(project):
+        if edge:
+            supervised.run(project, archives, timeout, admit, drain_seconds)
+        else:
+            _run_alone(project, archives, timeout, admit)
 
 
-def _trusting(files: Sequence[Path]) -> Admission:
+def _trusting(files: Sequence[Path], *, edge: bool) -> Admission:
     """What is served: without any keys, what the user names."""
     from visionserve.server.instance import admission
 
     if not files:
-        return admission.chosen
+        return admission.kept if edge else admission.chosen
     from visionserve.signatures.keys import PublicKey
 
     keys = [PublicKey.read(file) for file in files]
@@ -130,24 +157,22 @@ def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bo
     return {target.name: target.archive for target in ready}
 
 
-def _run(project: Project, archives: Mapping[str, Path], timeout: float, admit: Admission) -> None:
-    from visionserve.server import state
+def _run_alone(project: Project, archives: Mapping[str, Path], timeout: float, admit: Admission) -> None:
+    """One TorchServe at the addresses of config.properties: nothing is retried, and nothing drained."""
     from visionserve.server.instance import health, launcher
+    from visionserve.server.run import record
     from visionserve.server.settings import properties
 
     settings = properties.Properties.read(project.config)
     with launcher.TorchServe(archives, settings, project.logs, admit) as server:
-        state.record(project, server)
+        served = {name: str(path.resolve()) for name, path in server.archives.items()}
+        record.write(project, record.Running(settings.inference, settings.management, served))
         loading = set(archives)
         try:
             with busy(f"TorchServe is loading {', '.join(archives)}"):
                 for name, seconds in health.wait_until_ready(server, timeout):
                     loading.remove(name)
-                    url = f"{settings.inference}/predictions/{name}"
-                    output.print(
-                        marked("green", "ready", f" {name} after {seconds:.1f} s:  curl -T image.jpg {url}"),
-                        soft_wrap=True,
-                    )
+                    supervised.show_ready(name, seconds, settings.inference)
             code = _wait(server)
             errors.print(f"TorchServe ended by itself with code {code}; the logs are in {server.logs}")
             raise typer.Exit(1)
@@ -155,8 +180,6 @@ def _run(project: Project, archives: Mapping[str, Path], timeout: float, admit: 
             output.print("stopping")
             if loading:
                 raise
-        finally:
-            state.clear(project)
 
 
 def _wait(server: TorchServe) -> int:

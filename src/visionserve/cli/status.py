@@ -21,9 +21,10 @@ def status(root: Root = Path()) -> None:
     """Say whether the server runs, and which models are ready; exit code 3 when it does not run."""
     from visionserve.client import Client
     from visionserve.project import Project
-    from visionserve.server import state
+    from visionserve.server.run import record
+    from visionserve.server.supervision import orders
 
-    running = state.find(Project(root))
+    running = record.find(Project(root))
     if running is None:
         output.print("not running")
         raise typer.Exit(_NOT_RUNNING)
@@ -37,3 +38,14 @@ def status(root: Root = Path()) -> None:
             table.add_row(name, f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}")
     output.print(f"running (process {running.pid}) at {running.inference}")
     output.print(table)
+    if running.orders:
+        said = next(orders.give(Path(running.orders), {"order": "status"}))
+        state = "ready" if said["ready"] else "draining" if said["draining"] else "not ready"
+        output.print(f"{state}{': ' if said['trouble'] else ''}{said['trouble']}")
+        counts = {
+            "workers started again": said["workersRestarted"],
+            "reloads": said["reloaded"],
+            "HAProxy started again": said["edgesRestarted"],
+            **{f"instances replaced, {why}": count for why, count in said["replaced"].items()},
+        }
+        output.print("; ".join(f"{what}: {count}" for what, count in counts.items()))

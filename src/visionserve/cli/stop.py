@@ -17,14 +17,16 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def stop(root: Root = Path()) -> None:
-    """Stop the server that `serve` runs for this project."""
+    """Stop the server that `serve` runs for this project; requests that it has accepted are answered first."""
     from visionserve.project import Project
-    from visionserve.server import state
+    from visionserve.server.run import record
 
-    running = state.find(Project(root))
-    if running is None:
+    project = Project(root)
+    pid = record.starting(project)
+    if pid is None:
         output.print("not running")
         return
-    with output.status(f"stopping process {running.pid}"):
-        state.stop(running)
-    output.print(f"stopped (process {running.pid})")
+    running = record.find(project)
+    with output.status(f"stopping process {pid}"):
+        record.stop(project, pid, running.drain_seconds if running else 0.0)
+    output.print(f"stopped (process {pid})")

@@ -31,7 +31,7 @@ _GIBIBYTE = 1 << 30
 def describe() -> dict[str, Any]:
     """This machine's hardware and system."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores.available(),
         "memory_gib": round(psutil.virtual_memory().total / _GIBIBYTE, 1),
         "gpus": [
@@ -63,7 +63,8 @@ def commit(root: Path) -> str | None:
     return head[0] + ("+changes" if changed else "")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

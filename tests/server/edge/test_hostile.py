@@ -216,7 +216,7 @@ def test_connections_are_bounded(start: Started) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "path", "failure"),
-    [("BadGateway", "/predictions/m", "hang up"), ("Timeout", "/predictions/sleep-1200", "")],
+    [("Unavailable", "/predictions/m", "hang up"), ("Timeout", "/predictions/sleep-1200", "")],
 )
 def test_haproxy_s_own_errors_are_in_our_form(start: Started, kind: str, path: str, failure: str) -> None:
     from dataclasses import replace

@@ -33,9 +33,21 @@ def test_a_request_is_asked_three_times_and_no_more(start: Started) -> None:
 
 def test_the_model_s_own_refusals_are_final(start: Started) -> None:
     front = start()
-    for status in (400, 404, 413, 415, 422, 501, 504, 507):
+    for status in (400, 404, 413, 415, 422, 501, 504):
         assert front.post(f"/predictions/status-{status}").json() == {"type": "Told"}
-    assert len(front.seen) == 8
+    assert len(front.seen) == 7
+
+
+def test_what_torchserve_says_of_a_killed_worker_is_asked_again(start: Started) -> None:
+    front = start()
+    for each in front.backends.values():
+        each.failing, each.failure = 1, "507"
+    assert front.post().status_code == 200
+    for each in front.backends.values():
+        each.failing = 100
+    answer = front.post()
+    assert (answer.status_code, answer.json()["code"], answer.json()["type"]) == (503, 503, "Unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
 
 
 def test_a_silent_instance_s_requests_go_to_the_other(start: Started) -> None:
@@ -48,7 +60,7 @@ def test_without_an_instance_there_is_a_refusal_never_a_reset(start: Started) ->
     front = start(up="a")
     front.backends["a"].failing = 100
     answer = front.post()
-    assert (answer.status_code, answer.json()["code"]) == (502, 502)
+    assert (answer.status_code, answer.json()["code"]) == (503, 503)
     assert int(answer.headers["Retry-After"]) >= 1
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from visionserve.client import Client
     from visionserve.load.sending.generator import Session
     from visionserve.project import Project
-    from visionserve.server.state import Running
+    from visionserve.server.run.record import Running
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Server:
 
     def addresses(self, project: Project) -> tuple[str, str]:
         """Its inference and management address; of a URL's server nothing is known from this machine."""
-        from visionserve.server import state
+        from visionserve.server.run import record
 
         if self.url is not None:
             return self.url, self.management or ""
-        found = state.addresses(project)
+        found = record.addresses(project)
         return found.inference, self.management or found.management
 
 
@@ -137,9 +137,9 @@ def opened(
         extra: Further arguments for Locust.
     """
     from visionserve.client import Client
-    from visionserve.server import state
+    from visionserve.server.run import record
 
-    running = None if server.url else state.find(project)
+    running = None if server.url else record.find(project)
     asked = server.addresses(project)
     archives = _archives(project, running, list(sending.models), asked)
     with ExitStack() as stack:
@@ -206,8 +206,8 @@ def _server(
 ) -> tuple[str, str]:
     """Where the models are served: at these addresses, else by a server that ends with the stack."""
     from visionserve.client import Client, Unreachable
-    from visionserve.server import state
     from visionserve.server.instance import health, launcher
+    from visionserve.server.run import record
     from visionserve.server.settings import properties
 
     with Client(*addresses) as client:
@@ -219,7 +219,7 @@ def _server(
             if required:
                 raise
         else:
-            if not required and state.find(project) is None:
+            if not required and record.find(project) is None:
                 output.print(f"this folder runs no server; the one at {addresses[0]} is measured", soft_wrap=True)
             return addresses
     settings = properties.Properties.read(project.config).on_free_ports()

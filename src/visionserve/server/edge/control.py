@@ -26,7 +26,7 @@ FACTS, KEYS = "edge.map", "keys.map"
 _BACKENDS = ("predictions", "uploads")
 _WORDS: Mapping[State, str] = {"up": "ready", "drain": "drain", "down": "maint"}
 _STATUSES: Mapping[str, State] = {"no check": "up", "DRAIN": "drain", "MAINT": "down"}
-_FACTS = {"up": 0, "draining": 0, "service_ms": 100, "restart_s": 5}
+_FACTS = {"up": 0, "draining": 0, "ready": 1, "service_ms": 100, "restart_s": 5}
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ class Control:
     def set_draining(self, *, draining: bool) -> None:
         """Refuse every new request, or no longer; those that wait or are being answered are answered."""
         self._set_fact("draining", int(draining))
+
+    def set_ready(self, *, ready: bool) -> None:
+        """Say whether all is well, which is what `/readyz` tells; a server that is not may still answer."""
+        self._set_fact("ready", int(ready))
 
     def set_service_time(self, seconds: float) -> None:
         """Say how much time a slot needs for one request more when it is busy: what waiting clients are told."""

@@ -69,7 +69,7 @@ class Edge:
         self._settings = settings
         self._slots = slots
         self._metadata = metadata or {}
-        self._folder = folder.resolve()
+        self._folder = folder.absolute()  # a short link stays short
         for name in (control.MASTER, control.WORKER, control.OWN):
             if len(os.fsencode(self._folder / name)) > commands.LONGEST_PATH:
                 raise ServerError(

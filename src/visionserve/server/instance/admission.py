@@ -24,6 +24,19 @@ def chosen(archive: Path, place: Path) -> Path:
     return archive
 
 
+def kept(archive: Path, place: Path) -> Path:
+    """Admit what the user has chosen, as it is now, whatever the model store holds later.
+
+    A build puts a new file in an old one's place, so a second name for the same file keeps the old one; only on
+    another file system it is copied. Whatever changes such a file in its place is seen by its digests.
+    """
+    try:
+        place.hardlink_to(archive.resolve())
+    except OSError:
+        shutil.copyfile(archive, place)
+    return place
+
+
 def signed_by(keys: Sequence[PublicKey]) -> Admission:
     """Admit what one of the keys has signed, under the name that it was signed for.
 

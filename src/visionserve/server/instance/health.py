@@ -16,7 +16,7 @@ from visionserve.runtime import archive
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from visionserve.server.instance.launcher import TorchServe
@@ -28,8 +28,15 @@ _POLL = 0.1  # seconds
 _LINES_SHOWN = 3
 
 
-def wait_until_ready(server: TorchServe, timeout: float) -> Iterator[tuple[str, float]]:
+def wait_until_ready(
+    server: TorchServe, timeout: float, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, float]]:
     """Wait for every model of a server just started.
+
+    Args:
+        server: The server.
+        timeout: Seconds that it may take.
+        meanwhile: Called again and again while there is nothing else to do; may raise to end the waiting.
 
     Yields:
         Each model's name when it is ready, and the seconds that took from the call.
@@ -49,6 +56,7 @@ def wait_until_ready(server: TorchServe, timeout: float) -> Iterator[tuple[str, 
                     yield name, time.monotonic() - start
             if waiting:
                 _require_progress(server, waiting, timeout, start)
+                meanwhile()
                 time.sleep(_POLL)
 
 

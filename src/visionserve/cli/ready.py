@@ -1,0 +1,42 @@
+"""Whether the server may be asked, for whoever decides by an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from visionserve.cli.console import Root, output
+
+_NOT_READY, _NOT_RUNNING = 1, 3
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("ready")(ready)
+
+
+def ready(root: Root = Path()) -> None:
+    """Exit with 0 if every model is proven and all workers are there, 1 if not, 3 if no server runs."""
+    from visionserve.client import Client
+    from visionserve.project import Project
+    from visionserve.server.instance import health
+    from visionserve.server.run import record
+    from visionserve.server.supervision import orders
+
+    project = Project(root)
+    running = record.find(project)
+    if running is None:
+        loading = record.starting(project)
+        output.print("loading" if loading else "not running")
+        raise typer.Exit(_NOT_READY if loading else _NOT_RUNNING)
+    if running.orders:
+        said = next(orders.give(Path(running.orders), {"order": "status"}))
+        if not said["ready"]:
+            why = said["trouble"] or ("draining" if said["draining"] else "workers are missing")
+            output.print(f"not ready: {why}")
+            raise typer.Exit(_NOT_READY)
+    with Client(running.inference, running.management) as client:
+        for name, archive in running.archives.items():
+            health.require_known_answer(client, name, Path(archive))
+    output.print("ready")

@@ -1,0 +1,57 @@
+"""New archives for a running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from visionserve.cli.console import Root, busy, marked, output
+
+if TYPE_CHECKING:
+    from visionserve.project import Project
+    from visionserve.server.run.record import Running
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("reload")(reload)
+
+
+def reload(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL", help="Models; without any, all.", show_default=False)
+    ] = None,
+    gap: Annotated[
+        bool,
+        typer.Option("--gap", help="End the old instance first, where there is no memory for two: 503 meanwhile."),
+    ] = False,
+    root: Root = Path(),
+) -> None:
+    """Serve the archives that are in model_store/ now, without failing a request; a bad one changes nothing."""
+    from visionserve.project import Project
+    from visionserve.server.supervision import orders
+
+    running = supervised(Project(root))
+    with busy("a new instance is loading"):
+        for said in orders.give(Path(running.orders), {"order": "reload", "models": models or [], "gap": gap}):
+            output.print(marked("green", "proven", f" {said['model']} after {said['seconds']:.1f} s"))
+    output.print("reloaded; the instances before have answered what they had")
+
+
+def supervised(project: Project) -> Running:
+    """The project's server, which takes orders.
+
+    Raises:
+        ServerError: None runs, or it is a TorchServe alone.
+    """
+    from visionserve.server.errors import ServerError
+    from visionserve.server.run import record
+
+    running = record.find(project)
+    if running is None:
+        raise ServerError("no server runs for this folder; start it with 'visionserve serve'")
+    if not running.orders:
+        raise ServerError("this server runs without HAProxy and takes no orders: stop it, and start it again")
+    return running

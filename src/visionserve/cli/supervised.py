@@ -1,0 +1,132 @@
+"""A supervised server on a terminal: what it is run with, and what it says while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+from visionserve.cli.console import busy, errors, marked, note, output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from visionserve.project import Project
+    from visionserve.server.instance.admission import Admission
+    from visionserve.server.settings.serving import Serving
+
+_LOG_BYTES, _LOGS = 10_000_000, 5
+
+
+def settings(project: Project, drain_seconds: float | None = None) -> Serving:
+    """`server.yaml`, with what the command line says instead.
+
+    Raises:
+        SpecError: It cannot be read, or holds something that it must not.
+    """
+    from visionserve.server.settings.serving import Serving
+
+    found = Serving.read(project.serving)
+    return found if drain_seconds is None else dataclasses.replace(found, drain_seconds=drain_seconds)
+
+
+def is_possible(project: Project) -> bool:
+    """Whether there is an HAProxy; without one, a project that asks for nothing of it is served all the same.
+
+    Raises:
+        ServerError: There is none, and `server.yaml` asks for what only HAProxy does.
+    """
+    from visionserve.server.edge import haproxy
+    from visionserve.server.errors import ServerError
+
+    try:
+        haproxy.find()
+    except ServerError as error:
+        if project.serving.exists():
+            raise
+        note(f"{error}. TorchServe is served alone, on loopback: nothing is retried, limited or drained")
+        return False
+    return True
+
+
+def configuration(project: Project, drain_seconds: float | None, *, edge: bool) -> str:
+    """What TorchServe and HAProxy would be run with."""
+    from visionserve.server.supervision import preview
+
+    return preview.text(project, settings(project, drain_seconds) if edge else None)
+
+
+def show_ready(name: str, seconds: float, url: str) -> None:
+    """Say that a model can be asked, and how."""
+    output.print(
+        marked("green", "ready", f" {name} after {seconds:.1f} s:  curl -T image.jpg {url}/predictions/{name}"),
+        soft_wrap=True,
+    )
+
+
+def run(
+    project: Project,
+    archives: Mapping[str, Path],
+    timeout: float,
+    admit: Admission,
+    drain_seconds: float | None,
+) -> None:
+    """Serve until a signal ends it: the first drains, the second does not wait."""
+    from visionserve.server.settings.properties import Properties
+    from visionserve.server.supervision.supervisor import Supervisor
+
+    said = settings(project, drain_seconds)
+    supervisor = Supervisor(project, archives, said, Properties.read(project.config), admit, timeout)
+    spinner = busy(f"TorchServe is loading {', '.join(archives)}")
+
+    def ready(name: str, seconds: float, url: str) -> None:
+        spinner.stop()
+        show_ready(name, seconds, url)
+
+    with _logged(project), _ended_by_signals(supervisor.end), spinner:
+        supervisor.run(ready)
+    output.print("stopped")
+
+
+class _OnTerminal(logging.Handler):
+    """Warnings and errors for whoever looks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one."""
+        errors.print(marked("yellow", f"{record.levelname.lower()}:", f" {record.getMessage()}"), soft_wrap=True)
+
+
+@contextmanager
+def _logged(project: Project) -> Iterator[None]:
+    """Write down what the supervisor does, and tell what matters."""
+    project.logs.mkdir(parents=True, exist_ok=True)
+    file = RotatingFileHandler(project.logs / "supervisor.log", maxBytes=_LOG_BYTES, backupCount=_LOGS)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("visionserve.server")
+    before = logger.handlers, logger.level, logger.propagate
+    logger.handlers, logger.propagate = [file, _OnTerminal(logging.WARNING)], False
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = before[0], before[2]
+        logger.setLevel(before[1])
+        file.close()
+
+
+@contextmanager
+def _ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Have the signals that end a program, and the end of its terminal, call `end`."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has SIGHUP
+            signal.signal(number, lambda _number, _frame: end())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Instances started, proven, watched, replaced and drained, and clients led to those that are well."""

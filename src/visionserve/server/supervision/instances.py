@@ -1,0 +1,155 @@
+"""The instances of a server: each is started in a free slot, proven, opened to clients, retired, ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from visionserve.server import store
+from visionserve.server.instance import health
+from visionserve.server.instance.launcher import TorchServe
+from visionserve.server.supervision.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from visionserve.server.edge.configuration import Slot
+    from visionserve.server.edge.control import Control
+    from visionserve.server.run.folder import RunFolder
+    from visionserve.server.run.warden import Warden
+    from visionserve.server.settings.properties import Properties
+
+logger = logging.getLogger(__name__)
+
+_POLL = 0.1  # seconds
+
+
+@dataclass(eq=False)
+class Instance:
+    """A TorchServe in a slot.
+
+    Attributes:
+        slot: Where the edge finds it.
+        server: The TorchServe.
+        watch: What watches it, from when it has been proven.
+    """
+
+    slot: Slot
+    server: TorchServe
+    watch: Watch | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all workers of all models are ready."""
+        return self.watch is not None and self.watch.is_whole
+
+
+class Instances:
+    """Those that serve now.
+
+    Args:
+        slots: Where instances can be; one more than there are instances, so that one can take another's place.
+        folder: The run folder.
+        logs: The folder below which each slot has its log files.
+        properties: How a TorchServe is run.
+        environment: Variables that it and its workers are to see beside those that tune them.
+        warden: What ends them when this process is killed.
+        control: Gives the edge's, which leads clients to them.
+        timeout: Seconds that models may take to become ready.
+        look: Called while there is nothing to do but to wait; may raise to end the waiting.
+        ill: Called, in a thread of the watch's own, with an instance and the reason why it should be replaced.
+    """
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        folder: RunFolder,
+        logs: Path,
+        properties: Properties,
+        environment: Sequence[str],
+        warden: Warden,
+        control: Callable[[], Control],
+        timeout: float,
+        look: Callable[[], None],
+        ill: Callable[[Instance, str], None],
+    ) -> None:
+        self._slots, self._folder, self._logs, self._properties = slots, folder, logs, properties
+        self._environment = environment
+        self._warden, self._control, self._timeout = warden, control, timeout
+        self._look, self._ill = look, ill
+        self._all: list[Instance] = []
+
+    def __iter__(self) -> Iterator[Instance]:
+        return iter(list(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, instance: Instance) -> bool:
+        return instance in self._all
+
+    def start(self, archives: Mapping[str, Path], ready: Callable[[str, float], object]) -> Instance:
+        """Start one in a free slot, prove all of its models, and lead clients to it.
+
+        Args:
+            archives: The .mar file of each model.
+            ready: Called with the name of each model that is proven, and the seconds that took.
+
+        Raises:
+            ServerError: It cannot be had.
+            IntegrityError: An archive is not what was built.
+        """
+        taken = {instance.slot.name for instance in self._all}
+        slot = next(slot for slot in self._slots if slot.name not in taken)
+        for archive in archives.values():
+            store.require_undamaged(archive)
+        folder = self._folder.slot(slot.name)
+        properties = self._properties.on_sockets(folder)
+        logs = self._logs / slot.name
+        server = TorchServe(
+            archives, properties, logs, folder=folder, warden=self._warden, variables=self._environment
+        )
+        try:
+            for name, seconds in health.wait_until_ready(server, self._timeout, self._look):
+                ready(name, seconds)
+        except BaseException:
+            server.stop(drained=True)
+            raise
+        instance = Instance(slot, server)
+        self._all.append(instance)
+        instance.watch = Watch(server, lambda reason: self._ill(instance, reason))
+        self._control().up(slot.name)
+        logger.info("instance %s serves", slot.name)
+        return instance
+
+    def retire(self, instance: Instance, seconds: float) -> None:
+        """Give an instance no more requests, wait for the answers to those that it has, and end it.
+
+        Args:
+            instance: The instance.
+            seconds: The longest to wait.
+        """
+        self._control().drain(instance.slot.name)
+        end = time.monotonic() + seconds
+        while self._control().sessions(instance.slot.name) and time.monotonic() < end:
+            self._look()
+            time.sleep(_POLL)
+        self.end(instance)
+
+    def end(self, instance: Instance) -> None:
+        """End an instance; what it has is asked again of the others."""
+        if instance not in self._all:
+            return
+        self._control().down(instance.slot.name)
+        self._all.remove(instance)
+        if instance.watch:
+            instance.watch.end()
+        instance.server.stop(drained=True)
+
+    def end_all(self) -> None:
+        """End all of them."""
+        for instance in self:
+            self.end(instance)

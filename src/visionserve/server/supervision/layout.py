@@ -1,0 +1,31 @@
+"""Where a supervised server's parts are, and the edge's settings with nothing left open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from visionserve.server.edge.configuration import Slot
+
+if TYPE_CHECKING:
+    from visionserve.project import Project
+    from visionserve.server.run.folder import RunFolder
+    from visionserve.server.settings.properties import Properties
+    from visionserve.server.settings.serving import Serving
+
+_TORCHSERVES_LARGEST = "6553500"  # its own max_request_size, in bytes
+
+
+def slots(folder: RunFolder, settings: Serving) -> list[Slot]:
+    """A place for each instance, and one more, so that a new instance can take another's place."""
+    names = [chr(ord("a") + index) for index in range(settings.instances + 1)]
+    return [Slot(name, folder.slot(name) / "inference.sock") for name in names]
+
+
+def completed(settings: Serving, project: Project, properties: Properties) -> Serving:
+    """`server.yaml` with what it leaves open as config.properties has it."""
+    return settings.completed(
+        project.root,
+        address=urlsplit(properties.inference).netloc,
+        body=int(properties.values.get("max_request_size", _TORCHSERVES_LARGEST)),
+    )

@@ -1,0 +1,38 @@
+"""Whether there is room for a second instance beside the first."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+_CGROUP_V2 = Path("/sys/fs/cgroup")
+_CGROUP_V1 = Path("/sys/fs/cgroup/memory")
+
+
+def taken(pid: int) -> int:
+    """The bytes that a process and all below it have for themselves."""
+    found = 0
+    with suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        for process in [leader, *leader.children(recursive=True)]:
+            with suppress(psutil.Error):
+                found += process.memory_full_info().uss
+    return found
+
+
+def free() -> int:
+    """The bytes that can be had, here or within the container's limit.
+
+    The limits are `memory.max` of cgroup v2 and `memory.limit_in_bytes` of v1
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files).
+    """
+    available = int(psutil.virtual_memory().available)
+    for limit, current in (
+        (_CGROUP_V2 / "memory.max", _CGROUP_V2 / "memory.current"),
+        (_CGROUP_V1 / "memory.limit_in_bytes", _CGROUP_V1 / "memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):  # there is none, or it says `max`
+            available = min(available, int(limit.read_text()) - int(current.read_text()))
+    return max(0, available)

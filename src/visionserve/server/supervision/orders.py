@@ -1,0 +1,74 @@
+"""How other commands speak to the supervisor: a line of JSON each way over a socket in its run folder."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import threading
+from typing import TYPE_CHECKING, Any
+
+from visionserve.runtime.errors import VisionserveError
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class Orders:
+    """Takes orders in threads of its own, until it is closed.
+
+    Args:
+        path: The socket, in a folder that only this user can enter.
+        obey: Does what an order says and tells what came of it; may raise a `VisionserveError`.
+    """
+
+    def __init__(self, path: Path, obey: Callable[[dict[str, Any]], Iterator[dict[str, Any]]]) -> None:
+        class _Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                try:
+                    for document in obey(json.loads(self.rfile.readline())):
+                        self._say(document)
+                    self._say({"done": True})
+                except VisionserveError as error:
+                    self._say({"error": str(error)})
+                except (ValueError, BrokenPipeError):
+                    return
+
+            def _say(self, document: dict[str, Any]) -> None:
+                self.wfile.write(json.dumps(document).encode() + b"\n")
+
+        class _Server(socketserver.ThreadingUnixStreamServer):
+            daemon_threads = True
+
+        self._server = _Server(str(path), _Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True, name="orders").start()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def give(path: Path, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give an order, and yield what the supervisor says to it.
+
+    Raises:
+        ServerError: Nobody takes it, or it cannot be done.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            raise ServerError(f"the server does not take orders at {path}: {error.strerror}") from error
+        connection.sendall(json.dumps(order).encode() + b"\n")
+        with connection.makefile("r", encoding="utf-8") as lines:
+            for line in lines:
+                document: dict[str, Any] = json.loads(line)
+                if "error" in document:
+                    raise ServerError(str(document["error"]))
+                if "done" in document:
+                    return
+                yield document
+    raise ServerError("the server ended before it had done that")

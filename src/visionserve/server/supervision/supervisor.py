@@ -1,0 +1,341 @@
+"""Instances come and go, and clients notice nothing: start, heal, reload and stop are made of the same few steps.
+
+All of them happen in one thread, which looks at everything that can die while it waits for anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+import zipfile
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from visionserve.client import Client
+from visionserve.project import SUFFIX
+from visionserve.runtime.archive import read_identity
+from visionserve.runtime.errors import VisionserveError
+from visionserve.server.edge import haproxy, metadata
+from visionserve.server.edge.process import Edge
+from visionserve.server.errors import ServerError
+from visionserve.server.instance import health
+from visionserve.server.run import record
+from visionserve.server.run.folder import RunFolder
+from visionserve.server.run.warden import Warden
+from visionserve.server.settings import safety
+from visionserve.server.settings.properties import UNIX
+from visionserve.server.supervision import layout, memory
+from visionserve.server.supervision.instances import Instance, Instances
+from visionserve.server.supervision.orders import Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from visionserve.project import Project
+    from visionserve.server.instance.admission import Admission
+    from visionserve.server.settings.properties import Properties
+    from visionserve.server.settings.serving import Serving
+
+logger = logging.getLogger(__name__)
+
+_POLL = 0.1  # seconds between two looks at what can die
+_LONGEST_PAUSE = 60.0  # seconds between two attempts to have an instance that cannot be had
+_ROOM = 1.1  # of the memory of an instance, for another one
+_MEGABYTE = 1 << 20
+_HURRIED = 2  # times that it was asked to end
+
+
+class Ending(Exception):
+    """The server was asked to end while it did something else."""
+
+
+class Supervisor:
+    """Runs a project's server until it is asked to end.
+
+    Args:
+        project: The project.
+        archives: The .mar file of each model.
+        settings: `server.yaml`.
+        properties: `config.properties`.
+        admit: What puts each archive into the server's own folder, or refuses it.
+        timeout: Seconds that models may take to become ready.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        archives: Mapping[str, Path],
+        settings: Serving,
+        properties: Properties,
+        admit: Admission,
+        timeout: float,
+    ) -> None:
+        self._project, self._settings, self._properties = project, settings, properties
+        self._admit, self._timeout, self._wanted = admit, timeout, dict(archives)
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._asked = self._generation = 0
+        self._draining = self._is_ready = False
+        self._pause, self._again_at = 1.0, 0.0
+        self.replaced: dict[str, int] = {}
+        self.reloaded = self.edges = 0
+        self.trouble = ""
+
+    def end(self) -> None:
+        """Ask it to end, from anywhere; asked a second time, it waits for no request any more."""
+        self._asked += 1
+
+    def run(self, ready: Callable[[str, float, str], None]) -> None:
+        """Serve until asked to end.
+
+        Args:
+            ready: Called for each model when it answers clients, with its name, the seconds that it took, and the
+                base URL at which it does.
+
+        Raises:
+            ServerError: It cannot start: a port is taken, or a model cannot be served.
+        """
+        safety.require_closed(self._properties)
+        for sentence in safety.overridden(self._properties):
+            logger.warning(sentence)
+        with ExitStack() as stack:
+            self._warden = Warden()
+            stack.callback(self._warden.close)
+            self._folder = RunFolder.make(self._project)
+            stack.callback(self._folder.remove)
+            self._warden.remove(self._folder.path)
+            self._archives = self._kept(self._wanted)
+            self._slots = layout.slots(self._folder, self._settings)
+            self._edge = self._opened_edge()
+            stack.callback(lambda: self._edge.kill())  # whichever it is by then
+            self._instances = Instances(
+                self._slots,
+                self._folder,
+                self._project.logs,
+                self._properties,
+                self._settings.environment,
+                self._warden,
+                lambda: self._edge.control,
+                self._timeout,
+                self._look,
+                lambda instance, reason: self._events.put(lambda: self._replace(instance, reason)),
+            )
+            stack.callback(self._instances.end_all)
+            orders = Orders(self._folder.orders, self._obey)
+            stack.callback(orders.close)
+            stack.callback(self._drain)
+            with suppress(Ending):
+                proven: dict[str, float] = {}
+                while len(self._instances) < self._settings.instances:
+                    self._start(proven.setdefault)
+                self._require_answers()
+                for name, seconds in proven.items():
+                    ready(name, seconds, self._url)
+                self._serve()
+
+    def _serve(self) -> None:
+        while True:
+            self._look()
+            with suppress(queue.Empty):
+                self._events.get(timeout=_POLL)()
+            if self.trouble and time.monotonic() > self._again_at:
+                self._complete()
+
+    def _look(self) -> None:
+        """Look at all that can die.
+
+        Raises:
+            Ending: This server was asked to end.
+        """
+        if self._asked and not self._draining:
+            raise Ending
+        if not self._edge.alive:
+            logger.error("HAProxy ended; it is started again")
+            self.edges += 1
+            self._edge.kill()
+            self._edge = self._opened_edge()
+            for instance in self._instances:
+                self._edge.control.up(instance.slot.name)
+            self._is_ready = False
+        for instance in self._instances:
+            code = instance.server.process.poll()
+            if code is not None:
+                self._count(instance, f"Java ended with code {code}")
+                self._instances.end(instance)
+                self._events.put(self._complete)
+        is_ready = bool(len(self._instances)) and all(instance.is_whole for instance in self._instances)
+        if is_ready != self._is_ready:
+            self._edge.control.set_ready(ready=is_ready)
+            self._is_ready = is_ready
+
+    def _start(self, ready: Callable[[str, float], object]) -> None:
+        instance = self._instances.start(self._archives, ready)
+        self.trouble, self._pause = "", 1.0
+        running = record.Running(
+            inference=self._url,
+            management=instance.server.properties.management,
+            archives={name: str(path) for name, path in self._wanted.items()},
+            orders=str(self._folder.orders),
+            drain_seconds=self._settings.drain_seconds,
+        )
+        record.write(self._project, running)
+
+    def _replace(self, instance: Instance, reason: str) -> None:
+        """Put a new instance in the place of one that is ill."""
+        if instance not in self._instances:
+            return
+        self._count(instance, reason)
+        try:
+            self._start(_silent)
+        except VisionserveError as error:
+            self._fail(error)
+        # What it has is asked again of the new one, for an ill one may never answer.
+        self._instances.end(instance)
+
+    def _complete(self) -> None:
+        """Start what is lacking."""
+        while len(self._instances) < self._settings.instances:
+            try:
+                self._start(_silent)
+            except VisionserveError as error:
+                self._fail(error)
+                return
+
+    def _fail(self, error: Exception) -> None:
+        self.trouble = str(error)
+        self._again_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        logger.error("no new instance: %s", error)
+
+    def _count(self, instance: Instance, reason: str) -> None:
+        logger.error("instance %s is replaced: %s", instance.slot.name, reason)
+        self.replaced[reason] = self.replaced.get(reason, 0) + 1
+
+    def _require_answers(self) -> None:
+        """Ask each model through the edge, as a client does.
+
+        Raises:
+            ServerError: It answers wrongly, or not at all.
+        """
+        with Client(f"{UNIX}{self._edge.own}", "") as client:
+            for name, archive in self._archives.items():
+                health.require_known_answer(client, name, archive)
+
+    # The edge.
+
+    def _opened_edge(self) -> Edge:
+        whole = layout.completed(self._settings, self._project, self._properties)
+        edge = Edge(
+            haproxy.find(),
+            whole,
+            self._slots,
+            self._folder.edge,
+            self._project.logs,
+            self._described(),
+            self._warden,
+        )
+        scheme = "https" if whole.edge.certificate else "http"
+        self._url = f"{scheme}://{whole.edge.address}"
+        return edge
+
+    def _described(self) -> dict[str, Path]:
+        """A file for each model that tells what it is in the Open Inference Protocol's words."""
+        versions = {name: read_identity(zipfile.Path(path)).version for name, path in self._archives.items()}
+        return metadata.write(self._folder.path / "metadata", versions)
+
+    # What others may ask for.
+
+    def _obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Do what an order says, in a thread of its own: `status`, or `reload` in the supervisor's thread."""
+        if order.get("order") == "status":
+            yield self.status()
+            return
+        told: queue.SimpleQueue[dict[str, Any] | VisionserveError | None] = queue.SimpleQueue()
+        self._events.put(lambda: self._told(order, told))
+        while (document := told.get()) is not None:
+            if isinstance(document, VisionserveError):
+                raise document
+            yield document
+
+    def _told(
+        self, order: dict[str, Any], told: queue.SimpleQueue[dict[str, Any] | VisionserveError | None]
+    ) -> None:
+        end: VisionserveError | None = ServerError("the server was asked to end")
+        try:
+            self._reload(list(order.get("models", [])), told.put, gap=bool(order.get("gap")))
+            end = None
+        except VisionserveError as error:
+            end = error
+        finally:
+            told.put(end)
+
+    def status(self) -> dict[str, Any]:
+        """What it does, and what has happened since the start."""
+        return {
+            "ready": self._is_ready,
+            "draining": self._draining,
+            "trouble": self.trouble,
+            "instances": [instance.slot.name for instance in self._instances],
+            "workersRestarted": sum(instance.watch.restarted for instance in self._instances if instance.watch),
+            "replaced": self.replaced,
+            "reloaded": self.reloaded,
+            "edgesRestarted": self.edges,
+        }
+
+    def _kept(self, archives: Mapping[str, Path]) -> dict[str, Path]:
+        self._generation += 1
+        folder = self._folder.path / f"archives-{self._generation}"
+        folder.mkdir()
+        return {name: self._admit(archive, folder / f"{name}{SUFFIX}") for name, archive in archives.items()}
+
+    def _reload(self, named: list[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:
+        """Serve the archives that are in the model store now; if one cannot be served, nothing changes."""
+        if strange := [name for name in named if name not in self._wanted]:
+            raise ServerError(f"{strange[0]} is not served; served are {', '.join(sorted(self._wanted))}")
+        names = named or list(self._wanted)
+        if gone := [self._wanted[name] for name in names if not self._wanted[name].is_file()]:
+            raise ServerError(f"{gone[0]} is not there any more; what was served goes on")
+        if not gap:
+            self._require_room()
+        before = self._archives
+        self._archives = {**before, **self._kept({name: self._wanted[name] for name in names})}
+        try:
+            olds = list(self._instances)
+            for number in range(self._settings.instances):
+                old = olds[number] if number < len(olds) else None
+                if gap and old:
+                    self._instances.retire(old, self._settings.drain_seconds)
+                self._start(lambda name, seconds: tell({"model": name, "seconds": seconds}))
+                if not gap and old:
+                    self._instances.retire(old, self._settings.drain_seconds)
+        except VisionserveError:
+            self._archives = before
+            self._complete()
+            raise
+        self._edge.reload(metadata=self._described())
+        self.reloaded += 1
+
+    def _require_room(self) -> None:
+        needed = max((memory.taken(one.server.process.pid) for one in self._instances), default=0) * _ROOM
+        if needed > memory.free():
+            raise ServerError(
+                f"a second instance needs {needed / _MEGABYTE:,.0f} MB, and {memory.free() / _MEGABYTE:,.0f} MB"
+                " are free: 'visionserve reload --gap' ends the old one first, and answers 503 meanwhile"
+            )
+
+    def _drain(self) -> None:
+        """Answer what was accepted, and refuse what comes."""
+        self._draining = True
+        if not len(self._instances):
+            return
+        logger.warning("draining: what was accepted is answered, for at most %g s", self._settings.drain_seconds)
+        self._edge.control.set_draining(draining=True)
+        end = time.monotonic() + self._settings.drain_seconds
+        while self._edge.control.figures().under_way and time.monotonic() < end and self._asked < _HURRIED:
+            self._look()
+            time.sleep(_POLL)
+
+
+def _silent(_name: str, _seconds: float) -> None:
+    """Tell nobody."""

@@ -1,0 +1,134 @@
+"""What is wrong with one instance: found by asking it, again and again, what it must know.
+
+TorchServe restarts a worker that dies, after ever longer pauses, and gives up after a while without saying so. It
+does not see one that is stopped, or one that answers wrongly.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from visionserve.client import Client, Refused, Unreachable
+from visionserve.server.errors import ServerError
+from visionserve.server.instance import health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from visionserve.server.instance.launcher import TorchServe
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 0.5  # seconds between two looks at the workers
+_PROVEN_EVERY = 10.0  # seconds between two golden pictures for each model
+# A worker loads within seconds; TorchServe waits 1, 1, 2, 3, 5 ... seconds before it starts one again.
+_LACKING = 60.0  # seconds for which a model may lack workers
+_CRASHES, _CRASHING = 5, 60.0  # so many new workers of a model within so many seconds are a crash loop
+_SILENT = 3  # looks in a row without an answer
+
+
+class Watch:
+    """Watches one instance in a thread of its own.
+
+    Args:
+        server: The instance, which has been proven.
+        ill: Called once with the reason, when it should be replaced.
+    """
+
+    def __init__(self, server: TorchServe, ill: Callable[[str], None]) -> None:
+        self._server, self._where = server, server.folder.name
+        self._ill = ill
+        self._ended = threading.Event()
+        self._whole = threading.Event()
+        self._whole.set()
+        self._pids: dict[str, set[int]] = {}
+        self._lacking_since: dict[str, float] = {}
+        self._restarts: dict[str, list[float]] = {}
+        self._silent = 0
+        self.restarted = 0
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"watch of {server.folder.name}")
+        self._thread.start()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all workers of all models were ready when it last looked."""
+        return self._whole.is_set()
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        proven = time.monotonic()
+        properties = self._server.properties
+        with Client(properties.inference, properties.management) as client:
+            while not self._ended.wait(_EVERY):
+                reason = self._look(client)
+                if reason is None and self.is_whole and time.monotonic() - proven > _PROVEN_EVERY:
+                    reason = self._prove(client)
+                    proven = time.monotonic()
+                if reason is not None and not self._ended.is_set():
+                    self._ill(reason)
+                    return
+
+    def _look(self, client: Client) -> str | None:
+        whole = True
+        for name in self._server.archives:
+            try:
+                described = client.describe(name)
+            except (Unreachable, Refused) as error:
+                self._silent += 1
+                if self._silent >= _SILENT:
+                    return f"its management address does not answer: {error}"
+                return None
+            self._silent = 0
+            ready = {int(each["pid"]) for each in described["workers"] if each["status"] == "READY"}
+            whole &= len(ready) >= int(described["minWorkers"])
+            reason = self._of_workers(name, ready, int(described["minWorkers"]))
+            if reason is not None:
+                return reason
+        (self._whole.set if whole else self._whole.clear)()
+        return None
+
+    def _of_workers(self, name: str, ready: set[int], wanted: int) -> str | None:
+        now = time.monotonic()
+        known = self._pids.setdefault(name, ready)
+        for pid in ready - known:
+            self.restarted += 1
+            logger.warning("instance %s: a worker of %s died, process %d replaces it", self._where, name, pid)
+            self._restarts.setdefault(name, []).append(now)
+        self._pids[name] = known | ready
+        for pid in ready:
+            _end_if_stopped(pid, name)
+        if len(ready) >= wanted:
+            self._lacking_since.pop(name, None)
+        elif now - self._lacking_since.setdefault(name, now) > _LACKING:
+            return f"{name} has had {len(ready)} of {wanted} workers for {_LACKING:.0f} s"
+        recent = [at for at in self._restarts.get(name, []) if now - at < _CRASHING]
+        if len(recent) >= _CRASHES:
+            return f"{len(recent)} workers of {name} died within {_CRASHING:.0f} s"
+        return None
+
+    def _prove(self, client: Client) -> str | None:
+        for name, archive in self._server.archives.items():
+            try:
+                health.require_known_answer(client, name, archive)
+            except (Unreachable, ServerError) as error:
+                return str(error)
+        return None
+
+
+def _end_if_stopped(pid: int, name: str) -> None:
+    """End a worker that was stopped by a signal: its requests are answered by others, and it is started again."""
+    with suppress(psutil.Error, ProcessLookupError):
+        if psutil.Process(pid).status() == psutil.STATUS_STOPPED:
+            logger.warning("worker %d of %s is stopped; it is ended", pid, name)
+            os.kill(pid, signal.SIGKILL)

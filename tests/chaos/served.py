@@ -1,0 +1,136 @@
+"""A real supervised server in a folder of its own, as `visionserve serve` runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from tests.support import quick
+
+from visionserve.archiver.demo import colours
+from visionserve.client import Client
+from visionserve.server.settings.properties import Properties
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "visionserve"]
+PICTURE = colours.picture("red", 0)
+_START_SECONDS = 120.0
+_END_SECONDS = 60.0
+
+
+def project(root: Path, workers: int = 2, server: str = "") -> Path:
+    """A folder with an archive `quick`, free ports and a `server.yaml`."""
+    quick.project(root)
+    quick.build(root, "quick", workers=workers)
+    Properties.read(REPOSITORY / "config.properties").on_free_ports().write(root / "config.properties")
+    (root / "server.yaml").write_text(server)
+    return root
+
+
+class Served:
+    """The server; a context manager that leaves none behind.
+
+    Args:
+        root: The project's folder.
+        words: Further words for `visionserve serve quick`.
+    """
+
+    def __init__(self, root: Path, *words: str) -> None:
+        self.root = root
+        self._out = (root / "serve.out").open("w+")
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "quick", *words],
+            cwd=root,
+            stdout=self._out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "COLUMNS": "200"},
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Served:
+        try:
+            self.wait_for("ready quick")
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(_END_SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._out.close()
+
+    @property
+    def said(self) -> str:
+        """All that it has printed."""
+        return (self.root / "serve.out").read_text()
+
+    def wait_for(self, words: str, timeout: float = _START_SECONDS) -> None:
+        """Wait until it has printed so."""
+        end = time.monotonic() + timeout
+        while words not in self.said:
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said}"
+            assert time.monotonic() < end, f"it did not say {words!r}: {self.said}"
+            time.sleep(0.05)
+
+    @property
+    def url(self) -> str:
+        """Where clients ask."""
+        return str(self._record["inference"])
+
+    @property
+    def _record(self) -> dict[str, str]:
+        return dict(json.loads((self.root / ".visionserve" / "server.json").read_text()))
+
+    def workers(self) -> list[int]:
+        """The process ids of the model's workers, of the instance that was opened last."""
+        with Client(self.url, self._record["management"]) as client:
+            return client.worker_pids("quick")
+
+    def of(self, name: str) -> list[psutil.Process]:
+        """The supervisor's own processes of a name: `java`, `haproxy`."""
+        return [each for each in psutil.Process(self.process.pid).children() if each.name() == name]
+
+    def all(self) -> list[psutil.Process]:
+        """All of its processes."""
+        found = psutil.Process(self.process.pid)
+        return [found, *found.children(recursive=True)]
+
+    def run(self, *words: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Another command in the same folder."""
+        return subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.root,
+            env={**os.environ, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+
+    def wait_until_whole(self, timeout: float = 60.0) -> None:
+        """Wait until it is ready, with all workers."""
+        end = time.monotonic() + timeout
+        while (said := self.run("ready")).returncode != 0:
+            assert time.monotonic() < end, said.stdout + self.said

@@ -1,0 +1,92 @@
+"""What a killed process leaves behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from visionserve.server.run import warden
+from visionserve.server.run.warden import Warden
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A process that guards a session of its own with a child in it, and a folder, says who they are, and waits.
+PROGRAM = """
+import subprocess, sys
+from pathlib import Path
+from visionserve.server.run.warden import Warden
+guarded = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=subprocess.PIPE, text=True,
+                           start_new_session=True)
+keeper = Warden()
+keeper.guard(guarded.pid)
+keeper.remove(Path(sys.argv[1]))
+print(guarded.pid, guarded.stdout.readline().strip(), keeper.pid, flush=True)
+input()
+keeper.release(guarded.pid)
+keeper.keep(Path(sys.argv[1]))
+keeper.close()
+"""
+
+
+def start(folder: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGABRT])
+def test_whatever_ends_a_process_ends_what_it_guards(number: signal.Signals, tmp_path: Path) -> None:
+    process, guarded = start(tmp_path / "folder")
+    with process:
+        process.send_signal(number)
+    _, left = psutil.wait_procs(guarded, timeout=10)
+    assert not left
+    assert not (tmp_path / "folder").exists()
+
+
+def test_what_was_released_goes_on(tmp_path: Path) -> None:
+    process, (leader, child, keeper) = start(tmp_path / "folder")
+    process.communicate("\n", timeout=10)
+    keeper.wait(10)
+    assert leader.is_running() and child.is_running()
+    assert (tmp_path / "folder").exists()
+    os.killpg(leader.pid, signal.SIGKILL)
+
+
+def test_a_signal_to_the_terminals_group_does_not_end_the_warden() -> None:
+    keeper = Warden()
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(keeper.pid, number)
+        with subprocess.Popen(["sleep", "600"], start_new_session=True) as guarded:
+            keeper.guard(guarded.pid)
+            keeper.close()
+            assert guarded.wait(10) == -signal.SIGKILL
+    finally:
+        keeper.close()
+
+
+def test_a_killed_warden_does_not_disturb_whom_it_served() -> None:
+    keeper = Warden()
+    os.kill(keeper.pid, signal.SIGKILL)
+    psutil.Process(keeper.pid).wait(10)
+    keeper.guard(1)
+    keeper.release(1)
+    keeper.close()
+
+
+def test_nothing_is_guarded_twice(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    warden.watch([f"remove {kept}\n", f"keep {kept}\n", "guard 999999999\n", "release 999999999\n"])
+    assert kept.exists()

@@ -1,0 +1,40 @@
+"""What an instance takes and what is free, in bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+
+from visionserve.server.supervision import memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+FILLED = "import sys; held = bytearray(b'x') * 200_000_000; print('held', flush=True); input()"
+
+
+def test_what_a_process_and_its_children_take_is_counted() -> None:
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {FILLED!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert 200_000_000 < memory.taken(process.pid) < 300_000_000
+        process.communicate("\n")
+    assert memory.taken(process.pid) == 0
+
+
+def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_CGROUP_V1", tmp_path / "none")
+    monkeypatch.setattr(memory, "_CGROUP_V2", tmp_path)
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert memory.free() > 2_000_000
+    (tmp_path / "memory.max").write_text("3000000\n")
+    assert memory.free() == min(2_000_000, psutil.virtual_memory().available)
