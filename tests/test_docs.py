@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -14,6 +15,8 @@ from visionserve.runtime.decoders import limits
 from visionserve.runtime.pictures import formats, gate, tiff
 from visionserve.runtime.wire import errors, payload
 from visionserve.runtime.wire.errors import RequestError
+from visionserve.server import edge
+from visionserve.server.edge import configuration
 
 
 def test_the_openapi_file_is_valid() -> None:
@@ -23,6 +26,13 @@ def test_the_openapi_file_is_valid() -> None:
 def test_every_error_of_the_code_is_in_the_table_and_no_other() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RequestError)]
     assert documents.error_table() == {kind.type: kind.status for kind in kinds}
+
+
+def test_every_error_of_the_edge_is_in_its_table_and_no_other() -> None:
+    template = (Path(edge.__file__).parent / "haproxy.cfg.j2").read_text()
+    written = re.findall(r'answer\((\d+), "(\w+)"', template) + re.findall(r'error\((\d+), "(\w+)"', template)
+    own = {(status, kind) for status, kind, _ in (*configuration.ERRORS, *configuration.WAITS) if status != 502}
+    assert documents.edge_errors() == own | {(int(status), kind) for status, kind in written}
 
 
 def test_every_command_of_the_contract_promises_a_status() -> None:

@@ -23,8 +23,17 @@ def promised(block: str) -> list[int]:
 def error_table() -> dict[str, int]:
     """Every type of error in the contract's first table of errors, with its status."""
     text = API.read_text(encoding="utf-8")
-    ours = text[text.index("## Errors") : text.index("TorchServe answers some requests itself")]
+    ours = text[text.index("## Errors") : text.index("`visionserve serve` puts HAProxy")]
     return {kind: int(code) for code, kind in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", ours, re.MULTILINE)}
+
+
+def edge_errors() -> set[tuple[int, str]]:
+    """Every status with its type in the edge's table of errors."""
+    text = API.read_text(encoding="utf-8")
+    start, end = map(text.index, ("`visionserve serve` puts HAProxy", "TorchServe answers some requests itself"))
+    edges = text[start:end]
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]*) \|", edges, re.MULTILINE)
+    return {(int(code), kind) for code, kinds in rows for kind in re.findall(r"`(\w+)`", kinds)}
 
 
 def documented() -> set[tuple[int, str]]:

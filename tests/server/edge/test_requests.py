@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,34 @@ def test_put_is_what_curl_sends_a_file_with(front: Front) -> None:
 )
 def test_a_path_is_rewritten(front: Front, asked: str, got: str) -> None:
     assert front.post(asked).json()["path"] == got
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (["multipart/form-data; boundary=x"], "multipart/form-data; boundary=x"),
+        ([" Multipart/Form-Data;boundary=x"], "Multipart/Form-Data;boundary=x"),
+        (["image/jpeg", "multipart/form-data; boundary=x"], "image/jpeg"),
+        (["multipart/form-data; boundary=x", "image/jpeg"], "multipart/form-data; boundary=x"),
+        (["application/x-www-form-urlencoded"], None),
+        (["application/X-WWW-form-urlencoded; charset=utf-8"], None),
+    ],
+)
+def test_forms_are_handed_over_whole(sent: list[str], told: str | None, front: Front) -> None:
+    host, port = front.address.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.putrequest("POST", "/predictions/m")
+    for value in sent:
+        connection.putheader("Content-Type", value)
+    connection.putheader("X-Form", "a client's own")
+    connection.putheader("Content-Length", "4")
+    connection.endheaders(b"body")
+    assert connection.getresponse().status == 200
+    connection.close()
+    (seen,) = front.seen
+    headers = {name.lower(): value for name, value in seen.headers.items()}
+    assert headers["content-type"] == "application/octet-stream"
+    assert headers.get("x-form") == told
 
 
 def test_only_headers_that_say_something_of_a_picture_go_on(front: Front) -> None:

@@ -4,7 +4,8 @@ The accepted forms:
 
 - a raw body, of any or no content type: one picture
 - multipart, one file: one picture
-- multipart, several names: one picture each, answered as a list
+- multipart, several files: one picture each, answered as a list; where TorchServe takes it apart, of those that
+  share a name only the last arrives
 - `{"data": "<base64>"}`: one picture
 - `{"instances": [{"b64": "..."}, ...]}`: any number, answered as a list
 - `{"inputs": [...]}`: the Open Inference Protocol, answered in its own form
@@ -19,7 +20,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from visionserve.runtime.wire import open_inference
+from visionserve.runtime.wire import form, open_inference
 from visionserve.runtime.wire.errors import (
     EmptyRequest,
     InvalidBase64,
@@ -32,7 +33,7 @@ from visionserve.runtime.wire.errors import (
 from visionserve.runtime.wire.open_inference import Outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -91,18 +92,31 @@ def parse(request: Request, max_images: int, max_pixels: int) -> Payload:
         raise UnsupportedFormat(
             f"{_URL_ENCODED}, curl's default, breaks images; add -H 'Content-Type: image/jpeg' or use -T FILE"
         )
-    parts = _parts(request)
+    parts = _whole(request) or _parts(request)
     _require_every_part(request)
     if len(parts) > 1:
         _require_few(len(parts), max_images)
-        return Payload(tuple(_file(name, value) for name, value in parts.items()), "list")
-    return _single(next(iter(parts.values()), None), request, max_images, max_pixels)
+        return Payload(tuple(_file(name, value) for name, value in parts), "list")
+    value = parts[0][1] if parts else None
+    return _single(value, request, max_images, max_pixels)
 
 
-def _parts(request: Request) -> Mapping[str, Any]:
+def _whole(request: Request) -> Sequence[tuple[str, Any]]:
+    """The files of a form that was handed over whole, or without any its fields `data` and `body`."""
+    content_type, body = request.header(form.HEADER), request.fields.get("body")
+    if content_type is None or not isinstance(body, (bytes, bytearray)):
+        return []
+    parts = form.read(body, content_type)
+    chosen = [part for part in parts if part.is_file] or [part for part in parts if part.name in ("data", "body")]
+    if not chosen:
+        raise EmptyRequest(f"the form has no file; {_FORMS}")
+    return [(part.name, part.content) for part in chosen]
+
+
+def _parts(request: Request) -> Sequence[tuple[str, Any]]:
     """The files of a form, or without any its fields `data` and `body`; other text fields are passed over."""
-    files = {name: value for name, value in request.fields.items() if request.is_file(name)}
-    return files or {name: request.fields[name] for name in ("data", "body") if name in request.fields}
+    files = [(name, value) for name, value in request.fields.items() if request.is_file(name)]
+    return files or [(name, request.fields[name]) for name in ("data", "body") if name in request.fields]
 
 
 def _require_every_part(request: Request) -> None:

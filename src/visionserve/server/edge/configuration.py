@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from visionserve import __version__
+from visionserve.runtime.wire import form
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ HEADERS = (
 )
 
 # What HAProxy itself may answer; the second list tells when to come again.
-_ERRORS = (
+ERRORS = (
     (400, "BadRequest", "this is no HTTP request"),
     (403, "Forbidden", "this is not allowed"),
     (408, "RequestTimeout", "the request did not come in time"),
     (413, "RequestTooLarge", "the request is too large"),
     (500, "InternalError", "the server failed"),
 )
-_WAITS = (
+WAITS = (
     (502, "BadGateway", "the instance gave no valid answer"),
     (503, "Unavailable", "no instance took the request in time"),
     (504, "Timeout", "the instance did not answer in time"),
@@ -120,9 +121,10 @@ def render(
         ),
         name=NAME,
         headers=HEADERS,
+        form=form.HEADER,
         error=_error,
-        errors=_ERRORS,
-        waits=_WAITS,
+        errors=ERRORS,
+        waits=WAITS,
         restart="%[str(restart_s),map_str_int(edge.map,5)]",
         own=_OWN_CONNECTIONS,
         threads=min(threads, _MOST_THREADS),
