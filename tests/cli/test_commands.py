@@ -158,6 +158,31 @@ def test_stop_and_status_without_a_server(empty: Path, visionserve: Run) -> None
     assert visionserve("status", cwd=empty).code == 3
 
 
+def test_without_a_server_nothing_is_ready_or_reloaded(empty: Path, visionserve: Run) -> None:
+    asked = visionserve("ready", cwd=empty)
+    assert (asked.code, asked.out) == (3, "not running\n")
+    told = visionserve("reload", cwd=empty)
+    assert told.code == 1
+    assert "no server runs for this folder; start it with 'visionserve serve'" in told.err
+
+
+def test_what_would_be_run_is_shown(empty: Path, visionserve: Run) -> None:
+    (empty / "server.yaml").write_text("edge: {address: '127.0.0.1:9443'}\ninstances: 2\n")
+    shown = visionserve("serve", "--print-config", cwd=empty).out
+    assert "inference_address=unix\\:" in shown
+    assert "enable_model_api=false" in shown
+    assert "bind 127.0.0.1:9443" in shown
+    assert all(f"server {slot} " in shown for slot in "abc")
+    alone = visionserve("serve", "--print-config", "--no-edge", cwd=empty).out
+    assert "inference_address=http\\://127.0.0.1" in alone
+    assert "frontend" not in alone
+    (empty / "server.yaml").write_text("instance: 2\n")
+    told = visionserve("serve", "--print-config", cwd=empty)
+    assert told.code != 0
+    assert "unknown key 'instance' (did you mean 'instances'?)" in told.err
+    (empty / "server.yaml").unlink()
+
+
 @pytest.mark.parametrize("pid", ["x", -5, 1.5, None])
 def test_a_damaged_record_of_a_server_is_no_server(pid: object, tmp_path: Path, visionserve: Run) -> None:
     record = {"pid": pid, "started": 1, "java": pid, "java_started": 1, "folder": "", "inference": ""}

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROOM = 1.1  # of an instance's memory, for another one
+_MEGABYTE = 1 << 20
 _CGROUP_V2 = Path("/sys/fs/cgroup")
 _CGROUP_V1 = Path("/sys/fs/cgroup/memory")
+
+
+def require_room(instances: Sequence[int]) -> None:
+    """Refuse to start an instance that has no room beside these.
+
+    Args:
+        instances: The process ids of their Javas.
+
+    Raises:
+        ServerError: The largest of them once more is more than is free.
+    """
+    needed = max(map(taken, instances), default=0) * _ROOM
+    if needed > free():
+        raise ServerError(
+            f"a second instance needs {needed / _MEGABYTE:,.0f} MB, and {free() / _MEGABYTE:,.0f} MB are free:"
+            " 'visionserve reload --gap' ends the old one first, and answers 503 meanwhile"
+        )
 
 
 def taken(pid: int) -> int:

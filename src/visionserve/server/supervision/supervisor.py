@@ -8,24 +8,20 @@ from __future__ import annotations
 import logging
 import queue
 import time
-import zipfile
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from visionserve.client import Client
 from visionserve.project import SUFFIX
-from visionserve.runtime.archive import read_identity
 from visionserve.runtime.errors import VisionserveError
-from visionserve.server.edge import haproxy, metadata
-from visionserve.server.edge.process import Edge
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
 from visionserve.server.run import record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings import safety
-from visionserve.server.settings.properties import UNIX
 from visionserve.server.supervision import layout, memory
+from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.orders import Orders
 
@@ -42,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds between two looks at what can die
 _LONGEST_PAUSE = 60.0  # seconds between two attempts to have an instance that cannot be had
-_ROOM = 1.1  # of the memory of an instance, for another one
-_MEGABYTE = 1 << 20
 _HURRIED = 2  # times that it was asked to end
 
 
@@ -76,10 +70,10 @@ class Supervisor:
         self._admit, self._timeout, self._wanted = admit, timeout, dict(archives)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._asked = self._generation = 0
-        self._draining = self._is_ready = False
+        self._draining = False
         self._pause, self._again_at = 1.0, 0.0
         self.replaced: dict[str, int] = {}
-        self.reloaded = self.edges = 0
+        self.reloaded = 0
         self.trouble = ""
 
     def end(self) -> None:
@@ -107,8 +101,9 @@ class Supervisor:
             self._warden.remove(self._folder.path)
             self._archives = self._kept(self._wanted)
             self._slots = layout.slots(self._folder, self._settings)
-            self._edge = self._opened_edge()
-            stack.callback(lambda: self._edge.kill())  # whichever it is by then
+            whole = layout.completed(self._settings, self._project, self._properties)
+            self._front = Front(whole, self._slots, self._folder, self._project.logs, self._archives, self._warden)
+            stack.callback(self._front.kill)
             self._instances = Instances(
                 self._slots,
                 self._folder,
@@ -116,7 +111,7 @@ class Supervisor:
                 self._properties,
                 self._settings.environment,
                 self._warden,
-                lambda: self._edge.control,
+                lambda: self._front.control,
                 self._timeout,
                 self._look,
                 lambda instance, reason: self._events.put(lambda: self._replace(instance, reason)),
@@ -131,16 +126,21 @@ class Supervisor:
                     self._start(proven.setdefault)
                 self._require_answers()
                 for name, seconds in proven.items():
-                    ready(name, seconds, self._url)
+                    ready(name, seconds, self._front.url)
                 self._serve()
 
     def _serve(self) -> None:
         while True:
-            self._look()
-            with suppress(queue.Empty):
-                self._events.get(timeout=_POLL)()
-            if self.trouble and time.monotonic() > self._again_at:
-                self._complete()
+            try:
+                self._look()
+                with suppress(queue.Empty):
+                    self._events.get(timeout=_POLL)()
+                if self.trouble and time.monotonic() > self._again_at:
+                    self._complete()
+            except VisionserveError as error:
+                # HAProxy died while it was told something: it is started again, and told all of it.
+                logger.error("%s", error)
+                time.sleep(_POLL)
 
     def _look(self) -> None:
         """Look at all that can die.
@@ -150,14 +150,6 @@ class Supervisor:
         """
         if self._asked and not self._draining:
             raise Ending
-        if not self._edge.alive:
-            logger.error("HAProxy ended; it is started again")
-            self.edges += 1
-            self._edge.kill()
-            self._edge = self._opened_edge()
-            for instance in self._instances:
-                self._edge.control.up(instance.slot.name)
-            self._is_ready = False
         for instance in self._instances:
             code = instance.server.process.poll()
             if code is not None:
@@ -165,15 +157,15 @@ class Supervisor:
                 self._instances.end(instance)
                 self._events.put(self._complete)
         is_ready = bool(len(self._instances)) and all(instance.is_whole for instance in self._instances)
-        if is_ready != self._is_ready:
-            self._edge.control.set_ready(ready=is_ready)
-            self._is_ready = is_ready
+        self._front.look([instance.slot.name for instance in self._instances], is_ready=is_ready)
 
     def _start(self, ready: Callable[[str, float], object]) -> None:
+        begun = time.monotonic()
         instance = self._instances.start(self._archives, ready)
+        self._front.control.set_restart_time(time.monotonic() - begun)
         self.trouble, self._pause = "", 1.0
         running = record.Running(
-            inference=self._url,
+            inference=self._front.url,
             management=instance.server.properties.management,
             archives={name: str(path) for name, path in self._wanted.items()},
             orders=str(self._folder.orders),
@@ -218,31 +210,9 @@ class Supervisor:
         Raises:
             ServerError: It answers wrongly, or not at all.
         """
-        with Client(f"{UNIX}{self._edge.own}", "") as client:
+        with Client(self._front.own, "") as client:
             for name, archive in self._archives.items():
                 health.require_known_answer(client, name, archive)
-
-    # The edge.
-
-    def _opened_edge(self) -> Edge:
-        whole = layout.completed(self._settings, self._project, self._properties)
-        edge = Edge(
-            haproxy.find(),
-            whole,
-            self._slots,
-            self._folder.edge,
-            self._project.logs,
-            self._described(),
-            self._warden,
-        )
-        scheme = "https" if whole.edge.certificate else "http"
-        self._url = f"{scheme}://{whole.edge.address}"
-        return edge
-
-    def _described(self) -> dict[str, Path]:
-        """A file for each model that tells what it is in the Open Inference Protocol's words."""
-        versions = {name: read_identity(zipfile.Path(path)).version for name, path in self._archives.items()}
-        return metadata.write(self._folder.path / "metadata", versions)
 
     # What others may ask for.
 
@@ -273,14 +243,14 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """What it does, and what has happened since the start."""
         return {
-            "ready": self._is_ready,
+            "ready": self._front.is_ready,
             "draining": self._draining,
             "trouble": self.trouble,
             "instances": [instance.slot.name for instance in self._instances],
             "workersRestarted": sum(instance.watch.restarted for instance in self._instances if instance.watch),
             "replaced": self.replaced,
             "reloaded": self.reloaded,
-            "edgesRestarted": self.edges,
+            "edgesRestarted": self._front.restarts,
         }
 
     def _kept(self, archives: Mapping[str, Path]) -> dict[str, Path]:
@@ -297,7 +267,7 @@ class Supervisor:
         if gone := [self._wanted[name] for name in names if not self._wanted[name].is_file()]:
             raise ServerError(f"{gone[0]} is not there any more; what was served goes on")
         if not gap:
-            self._require_room()
+            memory.require_room([instance.server.process.pid for instance in self._instances])
         before = self._archives
         self._archives = {**before, **self._kept({name: self._wanted[name] for name in names})}
         try:
@@ -313,16 +283,8 @@ class Supervisor:
             self._archives = before
             self._complete()
             raise
-        self._edge.reload(metadata=self._described())
+        self._front.show(self._archives)
         self.reloaded += 1
-
-    def _require_room(self) -> None:
-        needed = max((memory.taken(one.server.process.pid) for one in self._instances), default=0) * _ROOM
-        if needed > memory.free():
-            raise ServerError(
-                f"a second instance needs {needed / _MEGABYTE:,.0f} MB, and {memory.free() / _MEGABYTE:,.0f} MB"
-                " are free: 'visionserve reload --gap' ends the old one first, and answers 503 meanwhile"
-            )
 
     def _drain(self) -> None:
         """Answer what was accepted, and refuse what comes."""
@@ -330,9 +292,9 @@ class Supervisor:
         if not len(self._instances):
             return
         logger.warning("draining: what was accepted is answered, for at most %g s", self._settings.drain_seconds)
-        self._edge.control.set_draining(draining=True)
+        self._front.control.set_draining(draining=True)
         end = time.monotonic() + self._settings.drain_seconds
-        while self._edge.control.figures().under_way and time.monotonic() < end and self._asked < _HURRIED:
+        while self._front.control.figures().under_way and time.monotonic() < end and self._asked < _HURRIED:
             self._look()
             time.sleep(_POLL)
 

@@ -1,0 +1,119 @@
+"""The edge as the supervisor has it: one HAProxy after another, each told what the one before had been told."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from typing import TYPE_CHECKING
+
+from visionserve.runtime.archive import read_identity
+from visionserve.server.edge import haproxy, metadata
+from visionserve.server.edge.process import Edge
+from visionserve.server.settings.properties import UNIX
+from visionserve.server.supervision.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from visionserve.server.edge.configuration import Slot
+    from visionserve.server.edge.control import Control
+    from visionserve.server.run.folder import RunFolder
+    from visionserve.server.run.warden import Warden
+    from visionserve.server.settings.serving import Serving
+
+logger = logging.getLogger(__name__)
+
+
+class Front:
+    """A running edge.
+
+    Args:
+        settings: How to serve, with nothing left open.
+        slots: Where instances can be.
+        folder: The run folder.
+        logs: The folder for its log file.
+        archives: The .mar file of each model.
+        warden: What ends it when this process is killed.
+
+    Raises:
+        ServerError: HAProxy is not there, or does not start.
+    """
+
+    def __init__(
+        self,
+        settings: Serving,
+        slots: Sequence[Slot],
+        folder: RunFolder,
+        logs: Path,
+        archives: Mapping[str, Path],
+        warden: Warden,
+    ) -> None:
+        self._settings, self._slots, self._folder, self._logs = settings, slots, folder, logs
+        self._warden, self._archives = warden, archives
+        self._pace = Pace()
+        self._is_ready: bool | None = None
+        self.restarts = 0
+        self._edge = self._opened()
+
+    @property
+    def control(self) -> Control:
+        """What it is told while it runs."""
+        return self._edge.control
+
+    @property
+    def url(self) -> str:
+        """Base URL of the address that clients ask."""
+        scheme = "https" if self._settings.edge.certificate else "http"
+        return f"{scheme}://{self._settings.edge.address}"
+
+    @property
+    def own(self) -> str:
+        """The address at which the server itself asks, as clients do but without a key."""
+        return f"{UNIX}{self._edge.own}"
+
+    @property
+    def is_ready(self) -> bool:
+        """What it tells whoever asks whether all is well."""
+        return bool(self._is_ready)
+
+    def look(self, up: Sequence[str], *, is_ready: bool) -> None:
+        """Start it again if it has ended, and tell it what is so now.
+
+        Args:
+            up: The slots that take requests.
+            is_ready: Whether all is well.
+
+        Raises:
+            ServerError: It cannot be started, or ended again.
+        """
+        if not self._edge.alive:
+            logger.error("HAProxy ended; it is started again")
+            self.restarts += 1
+            self._edge.kill()
+            self._edge = self._opened()
+            for slot in up:
+                self.control.up(slot)
+            self._is_ready = None
+        if is_ready != self._is_ready:
+            self.control.set_ready(ready=is_ready)
+            self._is_ready = is_ready
+        self._pace.look(self.control)
+
+    def show(self, archives: Mapping[str, Path]) -> None:
+        """Tell clients of these models from now on."""
+        self._archives = archives
+        self._edge.reload(metadata=self._described())
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._edge.kill()
+
+    def _opened(self) -> Edge:
+        folder, described = self._folder.edge, self._described()
+        return Edge(haproxy.find(), self._settings, self._slots, folder, self._logs, described, self._warden)
+
+    def _described(self) -> dict[str, Path]:
+        """A file for each model that tells what it is in the Open Inference Protocol's words."""
+        versions = {name: read_identity(zipfile.Path(path)).version for name, path in self._archives.items()}
+        return metadata.write(self._folder.path / "metadata", versions)
