@@ -14,12 +14,39 @@ from tests.chaos.conftest import loaded, now
 from tests.chaos.served import Served, project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.chaos.traffic import Traffic
 
     Told = Callable[[str, Traffic, float], None]
+
+
+class Manager:
+    """A service manager, which hears what the server tells it."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(30)
+
+    def wait_for(self, state: str) -> None:
+        """Wait until that is told."""
+        while state not in self._socket.recv(1000).decode().splitlines():
+            pass
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    path = tmp_path_factory.mktemp("manager") / "notify"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    heard = Manager(path)
+    yield heard
+    heard.close()
 
 
 def test_one_of_two_workers_killed(served: Served, told: Told) -> None:
@@ -105,12 +132,16 @@ def test_good_and_bad_archives_reloaded(served: Served, told: Told) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_told_to_end_it_answers_what_it_accepted(number: signal.Signals, tmp_path: Path, told: Told) -> None:
+def test_told_to_end_it_answers_what_it_accepted(
+    number: signal.Signals, tmp_path: Path, told: Told, manager: Manager
+) -> None:
     with Served(project(tmp_path)) as server:
+        manager.wait_for("READY=1")
         left = server.all()
         with loaded(server) as traffic:
             at = now()
             server.process.send_signal(number)
+            manager.wait_for("STOPPING=1")
             server.process.wait(60)
         # Who comes when it is gone finds no server; whoever came before got an answer.
         gone = min(each.start for each in traffic.asked if each.outcome == "ConnectionRefusedError")

@@ -16,7 +16,7 @@ from visionserve.project import SUFFIX
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
-from visionserve.server.run import record
+from visionserve.server.run import notify, record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings import safety
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds between two looks at what can die
 _LONGEST_PAUSE = 60.0  # seconds between two attempts to have an instance that cannot be had
+_WATCHED = 5.0  # seconds between two signs of life to a service manager
 _HURRIED = 2  # times that it was asked to end
 
 
@@ -71,7 +72,7 @@ class Supervisor:
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._asked = self._generation = 0
         self._draining = False
-        self._pause, self._again_at = 1.0, 0.0
+        self._pause, self._again_at, self._told_at = 1.0, 0.0, 0.0
         self.replaced: dict[str, int] = {}
         self.reloaded = 0
         self.trouble = ""
@@ -127,6 +128,7 @@ class Supervisor:
                 self._require_answers()
                 for name, seconds in proven.items():
                     ready(name, seconds, self._front.url)
+                notify.tell("READY=1", f"STATUS=serving {', '.join(self._archives)} at {self._front.url}")
                 self._serve()
 
     def _serve(self) -> None:
@@ -150,6 +152,9 @@ class Supervisor:
         """
         if self._asked and not self._draining:
             raise Ending
+        if time.monotonic() - self._told_at > _WATCHED:
+            notify.tell("WATCHDOG=1")
+            self._told_at = time.monotonic()
         for instance in self._instances:
             code = instance.server.process.poll()
             if code is not None:
@@ -291,6 +296,7 @@ class Supervisor:
         self._draining = True
         if not len(self._instances):
             return
+        notify.tell("STOPPING=1", "STATUS=draining")
         logger.warning("draining: what was accepted is answered, for at most %g s", self._settings.drain_seconds)
         self._front.control.set_draining(draining=True)
         end = time.monotonic() + self._settings.drain_seconds
