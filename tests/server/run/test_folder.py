@@ -28,8 +28,8 @@ def test_what_was_left_there_is_ended_but_no_shell_of_a_person(tmp_path: Path) -
     left.mkdir()
     java = tmp_path / "java"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", java)
-    stray = subprocess.Popen([java, "600"], cwd=left, start_new_session=True)
-    person, other = subprocess.Popen(["sleep", "600"], cwd=left), subprocess.Popen([java, "600"], cwd=tmp_path)
+    stray = subprocess.Popen([java, "60"], cwd=left, start_new_session=True)
+    person, other = subprocess.Popen(["sleep", "60"], cwd=left), subprocess.Popen([java, "60"], cwd=tmp_path)
     try:
         RunFolder.make(Project(tmp_path))
         assert not psutil.pid_exists(stray.pid)

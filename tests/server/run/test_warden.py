@@ -22,7 +22,7 @@ PROGRAM = """
 import subprocess, sys
 from pathlib import Path
 from visionserve.server.run.warden import Warden
-guarded = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=subprocess.PIPE, text=True,
+guarded = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True,
                            start_new_session=True)
 keeper = Warden()
 keeper.guard(guarded.pid)
@@ -68,10 +68,14 @@ def test_a_signal_to_the_terminals_group_does_not_end_the_warden() -> None:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(keeper.pid, number)
-        with subprocess.Popen(["sleep", "600"], start_new_session=True) as guarded:
-            keeper.guard(guarded.pid)
-            keeper.close()
+        guarded = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        keeper.guard(guarded.pid)
+        keeper.close()
+        try:
             assert guarded.wait(10) == -signal.SIGKILL
+        finally:
+            guarded.kill()
+            guarded.wait()
     finally:
         keeper.close()
 

@@ -31,10 +31,13 @@ class Warden:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             start_new_session=True,
             text=True,
         )
+        # From here on no signal but SIGKILL ends it.
+        with cast("IO[str]", self._process.stdout) as said:
+            said.readline()
         self._lock = threading.Lock()
         self._told: IO[str] = cast("IO[str]", self._process.stdin)
 
@@ -96,4 +99,5 @@ def watch(lines: Iterable[str] | IO[str]) -> None:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # only the end of the supervisor ends it
+    print("ready", flush=True)  # noqa: T201
     watch(sys.stdin)
