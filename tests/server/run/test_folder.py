@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_only_its_user_can_enter(tmp_path: Path) -> None:
     folder = RunFolder.make(Project(tmp_path))
-    assert folder.path == tmp_path / ".visionserve" / "run"
+    assert folder.path.resolve() == tmp_path / ".visionserve" / "run"
     assert folder.path.stat().st_mode & 0o777 == 0o700
     folder.remove()
     assert not folder.path.exists()
