@@ -55,6 +55,8 @@ class Served:
             stderr=subprocess.STDOUT,
             env={**os.environ, "COLUMNS": "200"},
             start_new_session=True,
+            # Whoever runs the tests by nohup ignores it, and so would the server.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
 
     def __enter__(self) -> Served:

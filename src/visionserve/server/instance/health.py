@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from visionserve.client import Client, Refused, Unreachable
 from visionserve.runtime import archive
-from visionserve.server.errors import ServerError
+from visionserve.server.errors import ServerError, WrongAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,8 @@ def require_known_answer(client: Client, name: str, mar: Path) -> None:
     """Ask a model for a golden picture whose answer its archive records.
 
     Raises:
-        ServerError: The answer is an error or another label.
+        ServerError: The answer is an error.
+        WrongAnswer: It is another label.
     """
     picture, labels = archive.known_answers(zipfile.Path(mar))[0]
     try:
@@ -73,7 +74,7 @@ def require_known_answer(client: Client, name: str, mar: Path) -> None:
         raise ServerError(f"{name} is loaded and does not answer: {error}") from error
     if got not in labels:
         right = "' or '".join(sorted(labels))
-        raise ServerError(f"{name} answers '{got}' for golden picture {picture.name}; its archive says '{right}'")
+        raise WrongAnswer(f"{name} answers '{got}' for golden picture {picture.name}; its archive says '{right}'")
 
 
 def _workers_ready(client: Client, name: str, server: TorchServe) -> bool:

@@ -77,12 +77,11 @@ class Front:
         """What it tells whoever asks whether all is well."""
         return bool(self._is_ready)
 
-    def look(self, up: Sequence[str], *, is_ready: bool) -> None:
-        """Start it again if it has ended, and tell it what is so now.
+    def revive(self, up: Sequence[str]) -> None:
+        """Start it again if it has ended.
 
         Args:
             up: The slots that take requests.
-            is_ready: Whether all is well.
 
         Raises:
             ServerError: It cannot be started, or ended again.
@@ -95,6 +94,13 @@ class Front:
             for slot in up:
                 self.control.up(slot)
             self._is_ready = None
+
+    def tell(self, *, is_ready: bool) -> None:
+        """Tell it what is so now: whether all is well, and how fast it goes.
+
+        Raises:
+            ServerError: It does not answer.
+        """
         if is_ready != self._is_ready:
             self.control.set_ready(ready=is_ready)
             self._is_ready = is_ready

@@ -60,7 +60,8 @@ class Instances:
         control: Gives the edge's, which leads clients to them.
         timeout: Seconds that models may take to become ready.
         look: Called while there is nothing to do but to wait; may raise to end the waiting.
-        ill: Called, in a thread of the watch's own, with an instance and the reason why it should be replaced.
+        ill: Called, in a thread of the watch's own, with an instance that should be replaced, the reason, and
+            whether it answers wrongly.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Instances:
         control: Callable[[], Control],
         timeout: float,
         look: Callable[[], None],
-        ill: Callable[[Instance, str], None],
+        ill: Callable[[Instance, str, bool], None],
     ) -> None:
         self._slots, self._folder, self._logs, self._properties = slots, folder, logs, properties
         self._environment = environment
@@ -120,10 +121,14 @@ class Instances:
             raise
         instance = Instance(slot, server)
         self._all.append(instance)
-        instance.watch = Watch(server, lambda reason: self._ill(instance, reason))
+        instance.watch = Watch(server, lambda reason, is_wrong: self._ill(instance, reason, is_wrong))
         self._control().up(slot.name)
         logger.info("instance %s serves", slot.name)
         return instance
+
+    def close(self, instance: Instance) -> None:
+        """Give an instance no more requests; what it has, it answers."""
+        self._control().down(instance.slot.name)
 
     def retire(self, instance: Instance, seconds: float) -> None:
         """Give an instance no more requests, wait for the answers to those that it has, and end it.

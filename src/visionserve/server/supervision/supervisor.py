@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds between two looks at what can die
 _LONGEST_PAUSE = 60.0  # seconds between two attempts to have an instance that cannot be had
+_AFTER_ERROR = 1.0  # seconds
 _WATCHED = 5.0  # seconds between two signs of life to a service manager
 _HURRIED = 2  # times that it was asked to end
 
@@ -115,7 +116,7 @@ class Supervisor:
                 lambda: self._front.control,
                 self._timeout,
                 self._look,
-                lambda instance, reason: self._events.put(lambda: self._replace(instance, reason)),
+                self._found_ill,
             )
             stack.callback(self._instances.end_all)
             orders = Orders(self._folder.orders, self._obey)
@@ -142,7 +143,7 @@ class Supervisor:
             except VisionserveError as error:
                 # HAProxy died while it was told something: it is started again, and told all of it.
                 logger.error("%s", error)
-                time.sleep(_POLL)
+                time.sleep(_AFTER_ERROR)
 
     def _look(self) -> None:
         """Look at all that can die.
@@ -155,6 +156,8 @@ class Supervisor:
         if time.monotonic() - self._told_at > _WATCHED:
             notify.tell("WATCHDOG=1")
             self._told_at = time.monotonic()
+        # First, for the others are told of by it.
+        self._front.revive([instance.slot.name for instance in self._instances])
         for instance in self._instances:
             code = instance.server.process.poll()
             if code is not None:
@@ -162,7 +165,7 @@ class Supervisor:
                 self._instances.end(instance)
                 self._events.put(self._complete)
         is_ready = bool(len(self._instances)) and all(instance.is_whole for instance in self._instances)
-        self._front.look([instance.slot.name for instance in self._instances], is_ready=is_ready)
+        self._front.tell(is_ready=is_ready)
 
     def _start(self, ready: Callable[[str, float], object]) -> None:
         begun = time.monotonic()
@@ -178,11 +181,16 @@ class Supervisor:
         )
         record.write(self._project, running)
 
-    def _replace(self, instance: Instance, reason: str) -> None:
+    def _found_ill(self, instance: Instance, reason: str, is_wrong: bool) -> None:
+        self._events.put(lambda: self._replace(instance, reason, is_wrong=is_wrong))
+
+    def _replace(self, instance: Instance, reason: str, *, is_wrong: bool) -> None:
         """Put a new instance in the place of one that is ill."""
         if instance not in self._instances:
             return
         self._count(instance, reason)
+        if is_wrong:  # no client is told so any more, even if nobody else is there
+            self._instances.close(instance)
         try:
             self._start(_silent)
         except VisionserveError as error:

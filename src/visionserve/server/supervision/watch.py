@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from visionserve.client import Client, Refused, Unreachable
-from visionserve.server.errors import ServerError
+from visionserve.server.errors import ServerError, WrongAnswer
 from visionserve.server.instance import health
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class Watch:
 
     Args:
         server: The instance, which has been proven.
-        ill: Called once with the reason, when it should be replaced.
+        ill: Called once when it should be replaced: with the reason, and whether it answers wrongly.
     """
 
-    def __init__(self, server: TorchServe, ill: Callable[[str], None]) -> None:
+    def __init__(self, server: TorchServe, ill: Callable[[str, bool], None]) -> None:
         self._server, self._where = server, server.folder.name
         self._ill = ill
         self._ended = threading.Event()
@@ -67,16 +67,23 @@ class Watch:
         self._ended.set()
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:  # nobody would look after the instance any more
+            logger.exception("the watch of instance %s ended", self._where)
+            self._ill(f"it cannot be watched: {error!r}", False)
+
+    def _watch(self) -> None:
         proven = time.monotonic()
         properties = self._server.properties
         with Client(properties.inference, properties.management) as client:
             while not self._ended.wait(_EVERY):
-                reason = self._look(client)
+                reason, is_wrong = self._look(client), False
                 if reason is None and self.is_whole and time.monotonic() - proven > _PROVEN_EVERY:
-                    reason = self._prove(client)
+                    reason, is_wrong = self._prove(client)
                     proven = time.monotonic()
                 if reason is not None and not self._ended.is_set():
-                    self._ill(reason)
+                    self._ill(reason, is_wrong)
                     return
 
     def _look(self, client: Client) -> str | None:
@@ -117,13 +124,13 @@ class Watch:
             return f"{len(recent)} workers of {name} died within {_CRASHING:.0f} s"
         return None
 
-    def _prove(self, client: Client) -> str | None:
+    def _prove(self, client: Client) -> tuple[str | None, bool]:
         for name, archive in self._server.archives.items():
             try:
                 health.require_known_answer(client, name, archive)
             except (Unreachable, ServerError) as error:
-                return str(error)
-        return None
+                return str(error), isinstance(error, WrongAnswer)
+        return None, False
 
 
 def _end_if_stopped(pid: int, name: str) -> None:

@@ -1,0 +1,80 @@
+"""A server beside others: what it listens on, what it does not disturb, and two instances in one."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+from tests.chaos.conftest import loaded, now
+from tests.chaos.served import COMMAND, Served, project
+
+from visionserve.server.settings.properties import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.chaos.traffic import Traffic
+
+    Told = Callable[[str, Traffic, float], None]
+
+
+def listeners(server: Served) -> set[tuple[str, int]]:
+    """Where any of its processes can be reached over a network, or over loopback."""
+    pids = {process.pid for process in server.all()}
+    found: set[tuple[str, int]] = set()
+    for each in psutil.net_connections("inet"):
+        if each.pid in pids and each.status == psutil.CONN_LISTEN and each.laddr:
+            host, port = each.laddr
+            found.add((str(host).removeprefix("::ffff:"), int(port)))
+    return found
+
+
+def test_nothing_listens_beyond_what_was_asked_for(served: Served) -> None:
+    host, port = served.url.removeprefix("http://").split(":")
+    beyond = listeners(served) - {(host, int(port))}
+    assert (host, int(port)) in listeners(served)
+    # TorchServe cannot do without its two gRPC ports.
+    assert len(beyond) == 2
+    assert {ip for ip, _ in beyond} == {"127.0.0.1"}
+    run = served.root / ".visionserve" / "run"
+    assert run.stat().st_mode & 0o777 == 0o700
+    assert (run / "a").exists() or (run / "b").exists()
+
+
+def test_a_taken_port_is_one_line_and_soon(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    address = Properties.read(root / "config.properties").inference.removeprefix("http://")
+    host, port = address.split(":")
+    with socket.create_server((host, int(port))):
+        start = time.monotonic()
+        done = subprocess.run(
+            [*COMMAND, "serve", "quick"], cwd=root, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert time.monotonic() - start < 30
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert address in line
+    assert not (root / ".visionserve" / "run").exists()
+
+
+def test_two_servers_and_two_instances(served: Served, tmp_path: Path, told: Told) -> None:
+    root = project(tmp_path, workers=1, server="instances: 2\n")
+    with Served(root) as other:
+        assert other.url != served.url
+        assert not listeners(other) & listeners(served)
+        with loaded(other) as traffic:
+            at = now()
+            other.of("java")[0].kill()
+            traffic.wait_for(300)
+            other.wait_until_whole()
+            traffic.wait_for(300)
+        told("one of two Javas killed, one worker each", traffic, at)
+        assert traffic.lost == {}
+        assert traffic.count("refused") == 0
+    with loaded(served) as traffic:
+        pass
+    assert traffic.lost == {}

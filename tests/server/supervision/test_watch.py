@@ -1,0 +1,93 @@
+"""What a watch finds in an instance: a wrong answer is told as one, and so is an address that is silent."""
+
+from __future__ import annotations
+
+import queue
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from visionserve.client import Unreachable
+from visionserve.server.errors import ServerError, WrongAnswer
+from visionserve.server.instance import health
+from visionserve.server.supervision import watch
+from visionserve.server.supervision.watch import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from visionserve.server.instance.launcher import TorchServe
+
+
+class Described:
+    """An instance's management address: one worker, this process, ready or not."""
+
+    answers = True
+    ready = True
+
+    def __init__(self, _inference: str, _management: str) -> None: ...
+
+    def __enter__(self) -> Described:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def describe(self, _name: str) -> dict[str, Any]:
+        if not self.answers:
+            raise Unreachable("no answer")
+        return {"minWorkers": 1, "workers": [{"pid": 1, "status": "READY" if self.ready else "UNLOADING"}]}
+
+
+@pytest.fixture
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Watches an instance until something is wrong, and tells it."""
+    monkeypatch.setattr(watch, "Client", Described)
+    monkeypatch.setattr(health, "require_known_answer", lambda *_: None)
+    for name in ("_EVERY", "_PROVEN_EVERY", "_LACKING"):
+        monkeypatch.setattr(watch, name, 0.01)
+    server = SimpleNamespace(
+        folder=tmp_path / "a",
+        archives={"quick": tmp_path},
+        properties=SimpleNamespace(inference="", management=""),
+    )
+
+    def find() -> tuple[str, bool]:
+        told: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
+        watching = Watch(cast("TorchServe", server), lambda *said: told.put(said))
+        try:
+            return told.get(timeout=10)
+        finally:
+            watching.end()
+
+    return find
+
+
+@pytest.mark.parametrize(("error", "is_wrong"), [(WrongAnswer("red"), True), (ServerError("503"), False)])
+def test_what_it_answers_to_a_golden_picture(
+    error: ServerError, is_wrong: bool, found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(health, "require_known_answer", refuse)
+    assert found() == (str(error), is_wrong)
+
+
+def test_an_address_that_is_silent_again_and_again(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Described, "answers", False)
+    reason, is_wrong = found()
+    assert reason.startswith("its management address does not answer") and not is_wrong
+
+
+def test_workers_that_do_not_come_back(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Described, "ready", False)
+    assert found() == ("quick has had 0 of 1 workers for 0 s", False)
+
+
+def test_what_nobody_thought_of(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the archive is gone")
+
+    monkeypatch.setattr(health, "require_known_answer", fail)
+    assert found() == ("it cannot be watched: OSError('the archive is gone')", False)
