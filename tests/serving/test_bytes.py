@@ -69,6 +69,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = {"modelName": "echo", "modelVersion": "1.0", "handler": "echo_back.py"}
     with zipfile.ZipFile(path, "w") as mar:
         mar.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
+        mar.writestr("model-config.yaml", "jobQueueSize: 100\n")
         mar.writestr("echo_back.py", HANDLER)
     return path
 
