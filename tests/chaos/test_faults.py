@@ -54,7 +54,7 @@ def test_one_of_two_workers_killed(served: Served, told: Told) -> None:
         at = now()
         os.kill(served.workers()[0], signal.SIGKILL)
         served.wait_until_whole()
-        traffic.wait_for(300)
+        traffic.wait_for(900)  # until the other is back
     told("one of two workers killed", traffic, at)
     assert traffic.lost == {}
     assert traffic.count("refused") == 0
@@ -66,7 +66,7 @@ def test_one_of_two_workers_stopped(served: Served, told: Told) -> None:
         at = now()
         os.kill(served.workers()[0], signal.SIGSTOP)
         served.wait_until_whole()
-        traffic.wait_for(300)
+        traffic.wait_for(900)  # until the other is back
     told("one of two workers stopped (SIGSTOP)", traffic, at)
     assert traffic.lost == {}
     assert traffic.count("refused") == 0
