@@ -19,7 +19,7 @@ from visionserve.server.instance import health
 from visionserve.server.run import notify, record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
-from visionserve.server.settings import safety
+from visionserve.server.settings import heap, safety
 from visionserve.server.supervision import layout, memory
 from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.instances import Instance, Instances
@@ -102,6 +102,8 @@ class Supervisor:
             stack.callback(self._folder.remove)
             self._warden.remove(self._folder.path)
             self._archives = self._kept(self._wanted)
+            if said := heap.require_room(self._properties, self._archives):
+                logger.warning(said)
             self._slots = layout.slots(self._folder, self._settings)
             whole = layout.completed(self._settings, self._project, self._properties)
             self._front = Front(whole, self._slots, self._folder, self._project.logs, self._archives, self._warden)
