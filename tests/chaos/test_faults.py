@@ -49,25 +49,19 @@ def manager(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     heard.close()
 
 
-def test_one_of_two_workers_killed(served: Served, told: Told) -> None:
-    with loaded(served) as traffic:
-        at = now()
-        os.kill(served.workers()[0], signal.SIGKILL)
-        served.wait_until_whole()
-        traffic.wait_for(900)  # until the other is back
-    told("one of two workers killed", traffic, at)
-    assert traffic.lost == {}
-    assert traffic.count("refused") == 0
-
-
-def test_one_of_two_workers_stopped(served: Served, told: Told) -> None:
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [(signal.SIGKILL, "one of two workers killed"), (signal.SIGSTOP, "one of two workers stopped (SIGSTOP)")],
+    ids=["killed", "stopped"],
+)
+def test_one_of_two_workers_is_gone(number: signal.Signals, fault: str, served: Served, told: Told) -> None:
     served.wait_until_whole()
     with loaded(served) as traffic:
         at = now()
-        os.kill(served.workers()[0], signal.SIGSTOP)
+        os.kill(served.workers()[0], number)
         served.wait_until_whole()
         traffic.wait_for(900)  # until the other is back
-    told("one of two workers stopped (SIGSTOP)", traffic, at)
+    told(fault, traffic, at)
     assert traffic.lost == {}
     assert traffic.count("refused") == 0
 

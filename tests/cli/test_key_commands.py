@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from visionserve.server.edge import keys
+from visionserve.server.edge import client_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ def test_a_key_is_printed_once_listed_and_revoked(visionserve: Run, tmp_path: Pa
     made = visionserve("key", "add", "one", cwd=tmp_path)
     assert (made.code, made.err) == (0, "")
     key = made.out.strip()
-    assert keys.read(tmp_path / "ours" / "keys") == [keys.Key("one", keys.digest(key))]
+    assert client_keys.read(tmp_path / "ours" / "keys") == [client_keys.Key("one", client_keys.digest(key))]
     listed = visionserve("key", "list", cwd=tmp_path)
     assert listed.out == "one\n"
     assert "revoked one" in visionserve("key", "remove", "one", cwd=tmp_path).out

@@ -24,7 +24,7 @@ from tests.support import quick
 from visionserve.archiver.demo import colours
 from visionserve.server.edge import haproxy, metadata
 from visionserve.server.edge.configuration import Slot
-from visionserve.server.edge.process import Edge
+from visionserve.server.edge.haproxy_process import Edge
 from visionserve.server.settings.properties import Properties
 from visionserve.server.settings.serving import Serving
 

@@ -25,25 +25,25 @@ def add_commands(app: typer.Typer) -> None:
 
 def add(name: Name, root: Root = Path()) -> None:
     """Make a random key and print it, once: only its digest is kept."""
-    from visionserve.server.edge import keys
+    from visionserve.server.edge import client_keys
 
     file = _file(root)
-    typer.echo(keys.new(file, name))
+    typer.echo(client_keys.new(file, name))
 
 
 def names(root: Root = Path()) -> None:
     """List the names of the keys."""
-    from visionserve.server.edge import keys
+    from visionserve.server.edge import client_keys
 
-    for key in keys.read(_file(root)):
+    for key in client_keys.read(_file(root)):
         typer.echo(key.name)
 
 
 def remove(name: Name, root: Root = Path()) -> None:
     """Revoke a key."""
-    from visionserve.server.edge import keys
+    from visionserve.server.edge import client_keys
 
-    keys.remove(_file(root), name)
+    client_keys.remove(_file(root), name)
     output.print(f"revoked {name}; a running server knows after 'visionserve reload'")
 
 

@@ -14,7 +14,7 @@ from tests.support import backend
 
 from visionserve.server.edge import haproxy
 from visionserve.server.edge.configuration import Slot
-from visionserve.server.edge.process import Edge
+from visionserve.server.edge.haproxy_process import Edge
 from visionserve.server.settings.serving import EdgeSettings, KeySettings, LimitSettings, Serving
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from visionserve.server.edge import keys
+from visionserve.server.edge import client_keys
 from visionserve.server.errors import ServerError
 from visionserve.server.settings.serving import KeySettings
 
@@ -32,24 +32,27 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_key_is_made_kept_as_a_digest_and_revoked(file: Path) -> None:
-    one, two = keys.new(file, "one"), keys.new(file, "two")
+    one, two = client_keys.new(file, "one"), client_keys.new(file, "two")
     assert one != two
     assert len(one) >= 40
-    assert keys.read(file) == [keys.Key("one", keys.digest(one)), keys.Key("two", keys.digest(two))]
+    assert client_keys.read(file) == [
+        client_keys.Key("one", client_keys.digest(one)),
+        client_keys.Key("two", client_keys.digest(two)),
+    ]
     assert one not in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    keys.remove(file, "one")
-    assert [key.name for key in keys.read(file)] == ["two"]
+    client_keys.remove(file, "one")
+    assert [key.name for key in client_keys.read(file)] == ["two"]
     with pytest.raises(ServerError, match="has no key 'one'; it has two"):
-        keys.remove(file, "one")
+        client_keys.remove(file, "one")
     with pytest.raises(ServerError, match="has a key 'two' already"):
-        keys.new(file, "two")
+        client_keys.new(file, "two")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\nb", "-a", "a" * 65, "ä", "#a"])
 def test_a_name_is_a_word(file: Path, name: str) -> None:
     with pytest.raises(ServerError, match="is no name"):
-        keys.new(file, name)
+        client_keys.new(file, name)
     assert not file.exists()
 
 
@@ -69,26 +72,26 @@ def test_a_name_is_a_word(file: Path, name: str) -> None:
 def test_a_bad_line_is_named(file: Path, line: str, said: str) -> None:
     file.write_text(f"# ours\nfirst {DIGEST}\n\n{line}\n")
     with pytest.raises(ServerError, match=said) as refused:
-        keys.read(file)
+        client_keys.read(file)
     assert f"{file}:4: " in str(refused.value)
     assert "secret-key" not in str(refused.value)
 
 
 def test_a_file_that_is_not_there_says_how_to_make_it(file: Path) -> None:
     with pytest.raises(ServerError, match="visionserve key add"):
-        keys.read(file)
+        client_keys.read(file)
 
 
 @pytest.fixture
 def keyed(start: Started, file: Path) -> tuple[Front, str]:
-    key = keys.new(file, "one")
+    key = client_keys.new(file, "one")
     return start(keys=KeySettings(file=str(file))), key
 
 
 def test_only_keys_let_in(keyed: tuple[Front, str]) -> None:
     front, key = keyed
     wrong = [{}, bearer("x"), bearer(""), bearer(key + "x"), {"X-API-Key": "x"}, {"X-API-Key": ""}]
-    digest = keys.digest(key)
+    digest = client_keys.digest(key)
     wrong += [bearer(digest), {"X-API-Key": digest}, {"Authorization": key}, {"Authorization": f"Basic {key}"}]
     for headers in wrong:
         for path in ("/predictions/m", "/v2/models/m/infer", "/models"):
@@ -118,9 +121,9 @@ def test_health_needs_no_key_and_metadata_does(keyed: tuple[Front, str]) -> None
 def test_a_revoked_key_is_out_at_once_and_a_new_one_in(keyed: tuple[Front, str], file: Path) -> None:
     front, key = keyed
     assert front.post(headers=bearer(key)).status_code == 200
-    keys.remove(file, "one")
-    other = keys.new(file, "two")
-    front.control.set_keys(keys.read(file))
+    client_keys.remove(file, "one")
+    other = client_keys.new(file, "two")
+    front.control.set_keys(client_keys.read(file))
     assert front.post(headers=bearer(key)).status_code == 401
     assert front.post(headers=bearer(other)).status_code == 200
     front.edge.reload()
@@ -135,7 +138,7 @@ def test_no_keys_let_nobody_in(keyed: tuple[Front, str]) -> None:
 
 
 def test_a_key_has_its_share_and_no_more(start: Started, file: Path) -> None:
-    greedy, modest = keys.new(file, "greedy"), keys.new(file, "modest")
+    greedy, modest = client_keys.new(file, "greedy"), client_keys.new(file, "modest")
     front = start(keys=KeySettings(file=str(file), requests_per_second=1.2))
     answers = [front.post(headers=bearer(greedy)) for _ in range(40)]
     assert [answer.status_code for answer in answers] == [200] * 12 + [429] * 28
@@ -162,8 +165,8 @@ def test_twenty_changes_of_keys_fail_no_request(keyed: tuple[Front, str], file: 
     for thread in asking:
         thread.start()
     for number in range(20):
-        other = keys.new(file, f"other{number}")
-        front.control.set_keys(keys.read(file))
+        other = client_keys.new(file, f"other{number}")
+        front.control.set_keys(client_keys.read(file))
         assert front.post(headers=bearer(other)).status_code == 200
         before = len(got)
         end = time.monotonic() + 5

@@ -16,7 +16,7 @@ import requests
 from tests.server.edge.conftest import BODY, LIMITS, free_address
 
 from visionserve.server.edge import haproxy
-from visionserve.server.edge.process import Edge
+from visionserve.server.edge.haproxy_process import Edge
 from visionserve.server.errors import ServerError
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings.serving import EdgeSettings, Serving

@@ -15,7 +15,7 @@ from visionserve.server.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from visionserve.server.edge.keys import Key
+    from visionserve.server.edge.client_keys import Key
 
 State = Literal["up", "drain", "down"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from visionserve.runtime.archive import read_identity
 from visionserve.server.edge import haproxy, metadata
-from visionserve.server.edge.process import Edge
+from visionserve.server.edge.haproxy_process import Edge
 from visionserve.server.settings.properties import UNIX
 from visionserve.server.supervision.pace import Pace
 

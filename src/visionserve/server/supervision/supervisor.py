@@ -12,7 +12,6 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from visionserve.client import Client
-from visionserve.project import SUFFIX
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
@@ -22,6 +21,7 @@ from visionserve.server.run.warden import Warden
 from visionserve.server.settings import heap, safety
 from visionserve.server.supervision import layout, memory
 from visionserve.server.supervision.front import Front
+from visionserve.server.supervision.generations import Generations
 from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.orders import Orders
 
@@ -71,7 +71,7 @@ class Supervisor:
         self._project, self._settings, self._properties = project, settings, properties
         self._admit, self._timeout, self._wanted = admit, timeout, dict(archives)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._asked = self._generation = 0
+        self._asked = 0
         self._draining = False
         self._pause, self._again_at, self._told_at = 1.0, 0.0, 0.0
         self.replaced: dict[str, int] = {}
@@ -101,7 +101,8 @@ class Supervisor:
             self._folder = RunFolder.make(self._project)
             stack.callback(self._folder.remove)
             self._warden.remove(self._folder.path)
-            self._archives = self._kept(self._wanted)
+            self._generations = Generations(self._folder.path, self._admit)
+            self._archives = self._generations.keep(self._wanted)
             if said := heap.require_room(self._properties, self._archives):
                 logger.warning(said)
             self._slots = layout.slots(self._folder, self._settings)
@@ -268,12 +269,6 @@ class Supervisor:
             "edgesRestarted": self._front.restarts,
         }
 
-    def _kept(self, archives: Mapping[str, Path]) -> dict[str, Path]:
-        self._generation += 1
-        folder = self._folder.path / f"archives-{self._generation}"
-        folder.mkdir()
-        return {name: self._admit(archive, folder / f"{name}{SUFFIX}") for name, archive in archives.items()}
-
     def _reload(self, named: list[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:
         """Serve the archives that are in the model store now; if one cannot be served, nothing changes."""
         if strange := [name for name in named if name not in self._wanted]:
@@ -284,7 +279,7 @@ class Supervisor:
         if not gap:
             memory.require_room([instance.server.process.pid for instance in self._instances])
         before = self._archives
-        self._archives = {**before, **self._kept({name: self._wanted[name] for name in names})}
+        self._archives = {**before, **self._generations.keep({name: self._wanted[name] for name in names})}
         try:
             olds = list(self._instances)
             for number in range(self._settings.instances):
@@ -298,6 +293,8 @@ class Supervisor:
             self._archives = before
             self._complete()
             raise
+        finally:
+            self._generations.forget_all_but(self._archives.values())
         self._front.show(self._archives)
         self.reloaded += 1
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionserve.server.edge import commands, configuration, control, keys, log
+from visionserve.server.edge import client_keys, commands, configuration, control, log
 from visionserve.server.edge.control import Control
 from visionserve.server.errors import ServerError
 
@@ -166,7 +166,7 @@ class Edge:
                 _write(self._folder / _CERTIFICATE, b"\n".join(Path(part).read_bytes() for part in parts))
             except OSError as error:
                 raise ServerError(f"{error.filename}: cannot be read: {error.strerror}") from error
-        known = keys.read(Path(self._settings.keys.file)) if self._settings.keys is not None else []
+        known = client_keys.read(Path(self._settings.keys.file)) if self._settings.keys is not None else []
         self.control.write_maps(known)
         text = configuration.render(
             self._settings,
