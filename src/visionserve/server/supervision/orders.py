@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import socket
 import socketserver
 import threading
@@ -72,3 +73,34 @@ def give(path: Path, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     return
                 yield document
     raise ServerError("the server ended before it had done that")
+
+
+def carried_out(
+    events: queue.SimpleQueue[Callable[[], None]], work: Callable[[Callable[[dict[str, Any]], None]], None]
+) -> Iterator[dict[str, Any]]:
+    """Have another thread do some work, and yield what the work tells meanwhile.
+
+    Args:
+        events: What that thread does next.
+        work: Called there with a function by which it tells how it goes.
+
+    Raises:
+        VisionserveError: The work could not be done, or that thread ends.
+    """
+    told: queue.SimpleQueue[dict[str, Any] | VisionserveError | None] = queue.SimpleQueue()
+
+    def do() -> None:
+        end: VisionserveError | None = ServerError("the server was asked to end")
+        try:
+            work(told.put)
+            end = None
+        except VisionserveError as error:
+            end = error
+        finally:
+            told.put(end)
+
+    events.put(do)
+    while (document := told.get()) is not None:
+        if isinstance(document, VisionserveError):
+            raise document
+        yield document

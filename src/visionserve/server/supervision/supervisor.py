@@ -23,7 +23,7 @@ from visionserve.server.supervision import layout, memory
 from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.generations import Generations
 from visionserve.server.supervision.instances import Instance, Instances
-from visionserve.server.supervision.orders import Orders
+from visionserve.server.supervision.orders import Orders, carried_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -237,24 +237,8 @@ class Supervisor:
         if order.get("order") == "status":
             yield self.status()
             return
-        told: queue.SimpleQueue[dict[str, Any] | VisionserveError | None] = queue.SimpleQueue()
-        self._events.put(lambda: self._told(order, told))
-        while (document := told.get()) is not None:
-            if isinstance(document, VisionserveError):
-                raise document
-            yield document
-
-    def _told(
-        self, order: dict[str, Any], told: queue.SimpleQueue[dict[str, Any] | VisionserveError | None]
-    ) -> None:
-        end: VisionserveError | None = ServerError("the server was asked to end")
-        try:
-            self._reload(list(order.get("models", [])), told.put, gap=bool(order.get("gap")))
-            end = None
-        except VisionserveError as error:
-            end = error
-        finally:
-            told.put(end)
+        named, gap = list(order.get("models", [])), bool(order.get("gap"))
+        yield from carried_out(self._events, lambda tell: self._reload(named, tell, gap=gap))
 
     def status(self) -> dict[str, Any]:
         """What it does, and what has happened since the start."""

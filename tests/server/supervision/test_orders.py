@@ -1,0 +1,68 @@
+"""What is ordered is done in the supervisor's thread, and whoever ordered it hears all of it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from visionserve.runtime.errors import IntegrityError
+from visionserve.server.errors import ServerError
+from visionserve.server.supervision import orders
+from visionserve.server.supervision.orders import Orders, carried_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class Asked(Exception):
+    """The server is asked to end."""
+
+
+@pytest.mark.parametrize(
+    ("fails", "message"),
+    [
+        (None, None),
+        (ServerError("too little memory"), "too little memory"),
+        (IntegrityError("x.mar is not what was built"), "not what was built"),
+        (Asked(), "asked to end"),
+    ],
+)
+def test_an_order_is_done_and_told(fails: Exception | None, message: str | None, tmp_path: Path) -> None:
+    events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def work(tell: Callable[[dict[str, Any]], None]) -> None:
+        tell({"thread": threading.current_thread().name})
+        if fails:
+            raise fails
+
+    def supervise() -> None:
+        with suppress(Asked):
+            events.get(timeout=10)()
+
+    def obey(_order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield from carried_out(events, work)
+
+    taking = Orders(tmp_path / "orders.sock", obey)
+    supervisor = threading.Thread(target=supervise, name="the supervisor's")
+    supervisor.start()
+    heard = []
+    try:
+        if message is None:
+            heard = list(orders.give(tmp_path / "orders.sock", {"order": "x"}))
+        else:
+            with pytest.raises(ServerError, match=message):
+                heard.extend(orders.give(tmp_path / "orders.sock", {"order": "x"}))
+    finally:
+        supervisor.join(10)
+        taking.close()
+    assert message is not None or heard == [{"thread": "the supervisor's"}]
+
+
+def test_where_nobody_takes_orders(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="does not take orders"):
+        list(orders.give(tmp_path / "none.sock", {}))
