@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.abrupt import Abrupt, running
 
-from visionserve.client import Client, Refused, split
+from visionserve.calls import Refused
+from visionserve.client import Client, split
 from visionserve.runtime.errors import VisionserveError
 
 if TYPE_CHECKING:

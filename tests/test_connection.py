@@ -14,7 +14,8 @@ import pytest
 from tests.support.abrupt import Abrupt, running
 
 from visionserve import connection
-from visionserve.client import Client, Refused, Unreachable
+from visionserve.calls import Refused, Unreachable
+from visionserve.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +167,6 @@ def test_a_path_of_the_address_is_before_every_other() -> None:
 def test_what_a_connection_takes_in_bits_arrives_whole(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = socket.socket.send
     monkeypatch.setattr(socket.socket, "send", lambda self, data: whole(self, data[:10_000]))
-    monkeypatch.setattr("visionserve.client._TIMEOUT", SECONDS)
+    monkeypatch.setattr("visionserve.calls._TIMEOUT", SECONDS)
     with serve(Abrupt(200)) as server, Client(server.address) as client:
         assert client.predict("resnet50", bytes(1_000_000)) == server.answer

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from urllib3.exceptions import HTTPError
-
-from visionserve import api_key, connection
+from visionserve.calls import Calls, Refused, Unreachable
 from visionserve.runtime.errors import VisionserveError
 from visionserve.runtime.wire.options import RESPONSE, TOP_K
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
-
-    from urllib3.connectionpool import HTTPConnectionPool
-    from urllib3.response import BaseHTTPResponse
 
 _PREDICTIONS = "/predictions/"
 _PICTURE = {"Content-Type": "application/octet-stream"}
-_TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
-
-
-class Unreachable(VisionserveError):
-    """Nothing answers at the server's address."""
-
-
-class Refused(VisionserveError):
-    """The server answered with an error.
-
-    Attributes:
-        status: The HTTP status.
-        type: The error's machine-readable cause.
-        message: What it says.
-    """
-
-    def __init__(self, status: int, kind: str, message: str) -> None:
-        super().__init__(f"{status} {kind}: {message}")
-        self.status = status
-        self.type = kind
-        self.message = message
 
 
 def split(url: str) -> tuple[str, str]:
@@ -67,7 +39,7 @@ class Client:
         self.inference = inference.rstrip("/")
         self.management = management.rstrip("/")
         self.key = key
-        self._pools: dict[str, tuple[HTTPConnectionPool, str]] = {}
+        self._inference, self._management = Calls(self.inference, key), Calls(self.management)
 
     def __enter__(self) -> Client:
         return self
@@ -75,8 +47,8 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pool, _ in self._pools.values():
-            pool.close()
+        self._inference.close()
+        self._management.close()
 
     def predict(self, model: str, picture: bytes) -> dict[str, float]:
         """Classify one encoded picture: label to probability, most probable first, whatever the model's own shape.
@@ -85,8 +57,8 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error, or with something else than labels.
         """
-        answer: dict[str, float] = self._call(
-            "POST", self.inference, _prediction(model), picture, {**_PICTURE, RESPONSE: "labels"}
+        answer: dict[str, float] = self._inference.call(
+            "POST", _prediction(model), picture, {**_PICTURE, RESPONSE: "labels"}
         )
         if not (isinstance(answer, dict) and all(isinstance(value, float) for value in answer.values())):
             raise Refused(200, "NoPrediction", "the answer is no prediction; is it a picture, and our server?")
@@ -104,9 +76,8 @@ class Client:
             Unreachable: Nothing answers.
             Refused: The server answered with an error, or with something else than that.
         """
-        answer: dict[str, Any] = self._call(
+        answer: dict[str, Any] = self._inference.call(
             "POST",
-            self.inference,
             _prediction(model),
             picture,
             {**_PICTURE, RESPONSE: "detailed", TOP_K: str(top_k)},
@@ -130,7 +101,7 @@ class Client:
             Unreachable: Nothing does.
         """
         with suppress(Refused):
-            self._call("GET", self.inference, "/ping")
+            self._inference.call("GET", "/ping")
 
     def models(self) -> list[str]:
         """The names of the registered models, ready or not.
@@ -204,56 +175,8 @@ class Client:
             raise VisionserveError(
                 f"the management address of the server at {self.inference} is not known; name it by --management"
             )
-        return self._call("GET", self.management, path)
-
-    def _call(
-        self,
-        method: str,
-        address: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        key = self.key if address == self.inference else None
-        try:
-            pool, prefix = self._pool(address)
-            response = pool.urlopen(
-                method,
-                prefix + path,
-                body,
-                {**(headers or {}), **api_key.header(key)},
-                retries=False,
-                timeout=_TIMEOUT,
-            )
-        except ValueError as error:
-            raise Unreachable(f"{address} is no address of a server; one is http://127.0.0.1:8080") from error
-        except HTTPError as error:
-            raise Unreachable(
-                f"no answer from {address}{path}; is the server running? Start it with 'visionserve serve'"
-            ) from error
-        try:
-            document = response.json()
-        except ValueError:
-            document = {}
-        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refused(response, document, key)
-        return document
-
-    def _pool(self, address: str) -> tuple[HTTPConnectionPool, str]:
-        if address not in self._pools:
-            self._pools[address] = connection.open_pool(address)
-        return self._pools[address]
+        return self._management.call("GET", path)
 
 
 def _prediction(model: str) -> str:
     return _PREDICTIONS + quote(model, safe="")
-
-
-def _refused(response: BaseHTTPResponse, document: Any, key: str | None) -> Refused:
-    details = document if isinstance(document, dict) else {}
-    message = str(details.get("message", response.data.decode(errors="replace")[:200]))
-    if response.status == HTTPStatus.UNAUTHORIZED and key is None:
-        message += f"; name a file with the key by --key-file, or set {api_key.VARIABLE}"
-    if "Location" in response.headers:
-        message += f"; it is at {response.headers['Location']} now"
-    return Refused(response.status, str(details.get("type", "Error")), message)

@@ -16,7 +16,8 @@ import pytest
 import requests
 from tests.conftest import REPOSITORY
 
-from visionserve.client import Client, Refused, Unreachable
+from visionserve.calls import Refused, Unreachable
+from visionserve.client import Client
 from visionserve.server.instance import java
 from visionserve.server.instance.launcher import TorchServe
 from visionserve.server.settings.properties import Properties

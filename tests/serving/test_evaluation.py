@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from visionserve.archiver.demo import colours
+from visionserve.calls import Unreachable
 from visionserve.cli import app
-from visionserve.client import Unreachable
 from visionserve.evaluation.errors import EvaluationError
 from visionserve.evaluation.layouts import pictures_in
 

@@ -19,7 +19,8 @@ import pytest
 import requests
 
 from visionserve.archiver.demo import colours
-from visionserve.client import Client, Refused, Unreachable
+from visionserve.calls import Refused, Unreachable
+from visionserve.client import Client
 from visionserve.runtime import archive
 from visionserve.server.instance import java
 from visionserve.server.settings.properties import Properties

@@ -15,11 +15,12 @@ from PIL import Image
 from tests.serving.conftest import BATCHING_MODEL
 
 from visionserve.archiver.demo import colours
-from visionserve.client import Client, Refused
+from visionserve.calls import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from visionserve.client import Client
     from visionserve.server.instance.launcher import TorchServe
 
 LABELS = list(colours.HUES)

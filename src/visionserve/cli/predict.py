@@ -40,7 +40,8 @@ def predict(
 ) -> None:
     """Classify pictures: the top labels of each with their probabilities."""
     from visionserve import api_key
-    from visionserve.client import Client, Refused
+    from visionserve.calls import Refused
+    from visionserve.client import Client
 
     inference, listing, named = _asked(url, management, model, root)
     files = _files(images)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from visionserve.client import Unreachable
+from visionserve.calls import Unreachable
 from visionserve.server.errors import ServerError, WrongAnswer
 from visionserve.server.instance import health
 from visionserve.server.supervision import watch

@@ -95,7 +95,8 @@ def models(project: Project, named: Sequence[str] | None, server: Server) -> dic
     Raises:
         LoadError: None is named, and not exactly one is there.
     """
-    from visionserve.client import Client, Unreachable
+    from visionserve.calls import Unreachable
+    from visionserve.client import Client
     from visionserve.server import store
 
     if named:
@@ -182,7 +183,8 @@ def _archives(
     project: Project, running: Running | None, names: Sequence[str], addresses: tuple[str, str]
 ) -> dict[str, Path]:
     """The file of each model, which holds its known answers: what the running server serves, else the store's."""
-    from visionserve.client import Client, Unreachable
+    from visionserve.calls import Unreachable
+    from visionserve.client import Client
     from visionserve.server import store
 
     served = {name: Path(path) for name, path in (running.archives if running else {}).items()}
@@ -205,7 +207,8 @@ def _server(
     project: Project, archives: Mapping[str, Path], addresses: tuple[str, str], stack: ExitStack, *, required: bool
 ) -> tuple[str, str]:
     """Where the models are served: at these addresses, else by a server that ends with the stack."""
-    from visionserve.client import Client, Unreachable
+    from visionserve.calls import Unreachable
+    from visionserve.client import Client
     from visionserve.server.instance import health, launcher
     from visionserve.server.run import record
     from visionserve.server.settings import properties

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from visionserve import progress
-from visionserve.client import Refused, Unreachable
+from visionserve.calls import Refused, Unreachable
 from visionserve.evaluation.answers import Answers, Refusal
 from visionserve.evaluation.errors import EvaluationError
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from visionserve.client import Client, Refused, split
+from visionserve.calls import Refused
+from visionserve.client import Client, split
 from visionserve.evaluation.errors import EvaluationError
 from visionserve.runtime.errors import VisionserveError
 

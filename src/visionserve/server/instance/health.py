@@ -11,7 +11,8 @@ import time
 import zipfile
 from typing import TYPE_CHECKING
 
-from visionserve.client import Client, Refused, Unreachable
+from visionserve.calls import Refused, Unreachable
+from visionserve.client import Client
 from visionserve.runtime import archive
 from visionserve.server.errors import ServerError, WrongAnswer
 

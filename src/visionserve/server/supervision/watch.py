@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from visionserve.client import Client, Refused, Unreachable
+from visionserve.calls import Refused, Unreachable
+from visionserve.client import Client
 from visionserve.server.errors import ServerError, WrongAnswer
 from visionserve.server.instance import health
 
