@@ -34,11 +34,13 @@ class Instance:
     Attributes:
         slot: Where the edge finds it.
         server: The TorchServe.
+        archives: The .mar file of each model, that it was started from.
         watch: What watches it, from when it has been proven.
     """
 
     slot: Slot
     server: TorchServe
+    archives: Mapping[str, Path]
     watch: Watch | None = None
 
     @property
@@ -119,7 +121,7 @@ class Instances:
         except BaseException:
             server.stop(drained=True)
             raise
-        instance = Instance(slot, server)
+        instance = Instance(slot, server, archives)
         self._all.append(instance)
         instance.watch = Watch(server, lambda reason, is_wrong: self._ill(instance, reason, is_wrong))
         self._control().up(slot.name)

@@ -24,6 +24,7 @@ from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.generations import Generations
 from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.orders import Orders, carried_out
+from visionserve.server.supervision.replicas import Replicas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds between two looks at what can die
-_LONGEST_PAUSE = 60.0  # seconds between two attempts to have an instance that cannot be had
 _AFTER_ERROR = 1.0  # seconds
 _WATCHED = 5.0  # seconds between two signs of life to a service manager
 _HURRIED = 2  # times that it was asked to end
@@ -73,10 +73,8 @@ class Supervisor:
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._asked = 0
         self._draining = False
-        self._pause, self._again_at, self._told_at = 1.0, 0.0, 0.0
-        self.replaced: dict[str, int] = {}
+        self._told_at = 0.0
         self.reloaded = 0
-        self.trouble = ""
 
     def end(self) -> None:
         """Ask it to end, from anywhere; asked a second time, it waits for no request any more."""
@@ -102,12 +100,12 @@ class Supervisor:
             stack.callback(self._folder.remove)
             self._warden.remove(self._folder.path)
             self._generations = Generations(self._folder.path, self._admit)
-            self._archives = self._generations.keep(self._wanted)
-            if said := heap.require_room(self._properties, self._archives):
+            archives = self._generations.keep(self._wanted)
+            if said := heap.require_room(self._properties, archives):
                 logger.warning(said)
             self._slots = layout.slots(self._folder, self._settings)
             whole = layout.completed(self._settings, self._project, self._properties)
-            self._front = Front(whole, self._slots, self._folder, self._project.logs, self._archives, self._warden)
+            self._front = Front(whole, self._slots, self._folder, self._project.logs, archives, self._warden)
             stack.callback(self._front.kill)
             self._instances = Instances(
                 self._slots,
@@ -122,17 +120,19 @@ class Supervisor:
                 self._found_ill,
             )
             stack.callback(self._instances.end_all)
+            self._replicas = Replicas(
+                self._instances, self._settings.instances, archives, self._settings.drain_seconds, self._started
+            )
             orders = Orders(self._folder.orders, self._obey)
             stack.callback(orders.close)
             stack.callback(self._drain)
             with suppress(Ending):
                 proven: dict[str, float] = {}
-                while len(self._instances) < self._settings.instances:
-                    self._start(proven.setdefault)
+                self._replicas.fill(proven.setdefault)
                 self._require_answers()
                 for name, seconds in proven.items():
                     ready(name, seconds, self._front.url)
-                notify.tell("READY=1", f"STATUS=serving {', '.join(self._archives)} at {self._front.url}")
+                notify.tell("READY=1", f"STATUS=serving {', '.join(archives)} at {self._front.url}")
                 self._serve()
 
     def _serve(self) -> None:
@@ -141,8 +141,7 @@ class Supervisor:
                 self._look()
                 with suppress(queue.Empty):
                     self._events.get(timeout=_POLL)()
-                if self.trouble and time.monotonic() > self._again_at:
-                    self._complete()
+                self._replicas.try_again()
             except VisionserveError as error:
                 # HAProxy died while it was told something: it is started again, and told all of it.
                 logger.error("%s", error)
@@ -164,17 +163,14 @@ class Supervisor:
         for instance in self._instances:
             code = instance.server.process.poll()
             if code is not None:
-                self._count(instance, f"Java ended with code {code}")
+                self._replicas.count(instance, f"Java ended with code {code}")
                 self._instances.end(instance)
-                self._events.put(self._complete)
+                self._events.put(self._replicas.mend)
         is_ready = bool(len(self._instances)) and all(instance.is_whole for instance in self._instances)
         self._front.tell(is_ready=is_ready)
 
-    def _start(self, ready: Callable[[str, float], object]) -> None:
-        begun = time.monotonic()
-        instance = self._instances.start(self._archives, ready)
-        self._front.control.set_restart_time(time.monotonic() - begun)
-        self.trouble, self._pause = "", 1.0
+    def _started(self, instance: Instance, seconds: float) -> None:
+        self._front.control.set_restart_time(seconds)
         running = record.Running(
             inference=self._front.url,
             management=instance.server.properties.management,
@@ -185,40 +181,7 @@ class Supervisor:
         record.write(self._project, running)
 
     def _found_ill(self, instance: Instance, reason: str, is_wrong: bool) -> None:
-        self._events.put(lambda: self._replace(instance, reason, is_wrong=is_wrong))
-
-    def _replace(self, instance: Instance, reason: str, *, is_wrong: bool) -> None:
-        """Put a new instance in the place of one that is ill."""
-        if instance not in self._instances:
-            return
-        self._count(instance, reason)
-        if is_wrong:  # no client is told so any more, even if nobody else is there
-            self._instances.close(instance)
-        try:
-            self._start(_silent)
-        except VisionserveError as error:
-            self._fail(error)
-        # What it has is asked again of the new one, for an ill one may never answer.
-        self._instances.end(instance)
-
-    def _complete(self) -> None:
-        """Start what is lacking."""
-        while len(self._instances) < self._settings.instances:
-            try:
-                self._start(_silent)
-            except VisionserveError as error:
-                self._fail(error)
-                return
-
-    def _fail(self, error: Exception) -> None:
-        self.trouble = str(error)
-        self._again_at = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        logger.error("no new instance: %s", error)
-
-    def _count(self, instance: Instance, reason: str) -> None:
-        logger.error("instance %s is replaced: %s", instance.slot.name, reason)
-        self.replaced[reason] = self.replaced.get(reason, 0) + 1
+        self._events.put(lambda: self._replicas.replace(instance, reason, is_wrong=is_wrong))
 
     def _require_answers(self) -> None:
         """Ask each model through the edge, as a client does.
@@ -227,7 +190,7 @@ class Supervisor:
             ServerError: It answers wrongly, or not at all.
         """
         with Client(self._front.own, "") as client:
-            for name, archive in self._archives.items():
+            for name, archive in self._replicas.archives.items():
                 health.require_known_answer(client, name, archive)
 
     # What others may ask for.
@@ -245,10 +208,10 @@ class Supervisor:
         return {
             "ready": self._front.is_ready,
             "draining": self._draining,
-            "trouble": self.trouble,
+            "trouble": self._replicas.trouble,
             "instances": [instance.slot.name for instance in self._instances],
             "workersRestarted": sum(instance.watch.restarted for instance in self._instances if instance.watch),
-            "replaced": self.replaced,
+            "replaced": self._replicas.causes,
             "reloaded": self.reloaded,
             "edgesRestarted": self._front.restarts,
         }
@@ -262,24 +225,16 @@ class Supervisor:
             raise ServerError(f"{gone[0]} is not there any more; what was served goes on")
         if not gap:
             memory.require_room([instance.server.process.pid for instance in self._instances])
-        before = self._archives
-        self._archives = {**before, **self._generations.keep({name: self._wanted[name] for name in names})}
+        kept = self._generations.keep({name: self._wanted[name] for name in names})
         try:
-            olds = list(self._instances)
-            for number in range(self._settings.instances):
-                old = olds[number] if number < len(olds) else None
-                if gap and old:
-                    self._instances.retire(old, self._settings.drain_seconds)
-                self._start(lambda name, seconds: tell({"model": name, "seconds": seconds}))
-                if not gap and old:
-                    self._instances.retire(old, self._settings.drain_seconds)
-        except VisionserveError:
-            self._archives = before
-            self._complete()
-            raise
+            self._replicas.update(
+                {**self._replicas.archives, **kept},
+                lambda name, seconds: tell({"model": name, "seconds": seconds}),
+                gap=gap,
+            )
         finally:
-            self._generations.forget_all_but(self._archives.values())
-        self._front.show(self._archives)
+            self._generations.forget_all_but(self._replicas.used)
+        self._front.show(self._replicas.archives)
         self.reloaded += 1
 
     def _drain(self) -> None:
@@ -294,7 +249,3 @@ class Supervisor:
         while self._front.control.figures().under_way and time.monotonic() < end and self._asked < _HURRIED:
             self._look()
             time.sleep(_POLL)
-
-
-def _silent(_name: str, _seconds: float) -> None:
-    """Tell nobody."""

@@ -1,0 +1,129 @@
+"""Instances are replaced one after the other; where one cannot be had, all serve what they served before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from visionserve.server.errors import ServerError
+from visionserve.server.supervision.replicas import Replicas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from visionserve.server.supervision.instances import Instance
+
+OLD, NEW = {"quick": Path("archives-1/quick.mar")}, {"quick": Path("archives-2/quick.mar")}
+
+
+class One:
+    """An instance, which is only itself."""
+
+    def __init__(self, archives: Mapping[str, Path]) -> None:
+        self.archives, self.slot = archives, SimpleNamespace(name="a")
+
+
+class Started:
+    """Instances that start at once, or not at all, and how many there were at the least."""
+
+    def __init__(self) -> None:
+        self.all: list[Any] = []
+        self.fails: Callable[[Mapping[str, Path]], bool] = lambda _archives: False
+        self.fewest = 100
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self.all))
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __contains__(self, instance: Any) -> bool:
+        return instance in self.all
+
+    def start(self, archives: Mapping[str, Path], ready: Callable[[str, float], object]) -> Any:
+        if self.fails(archives):
+            raise ServerError("no")
+        ready("quick", 1.0)
+        instance = One(archives)
+        self.all.append(instance)
+        return instance
+
+    def close(self, instance: Any) -> None: ...
+
+    def retire(self, instance: Any, _seconds: float) -> None:
+        self.end(instance)
+
+    def end(self, instance: Any) -> None:
+        self.all.remove(instance)
+        self.fewest = min(self.fewest, len(self.all))
+
+    @property
+    def served(self) -> list[Mapping[str, Path]]:
+        return [each.archives for each in self.all]
+
+
+@pytest.fixture
+def started() -> Started:
+    return Started()
+
+
+@pytest.fixture
+def replicas(started: Started) -> Replicas:
+    made = Replicas(cast("Any", started), 3, OLD, 1.0, lambda _instance, _seconds: None)
+    made.fill()
+    return made
+
+
+def silent(_name: str, _seconds: float) -> None: ...
+
+
+@pytest.mark.parametrize(("gap", "fewest"), [(False, 3), (True, 2)])
+def test_each_is_replaced_and_no_more_than_one_is_lacking(
+    gap: bool, fewest: int, started: Started, replicas: Replicas
+) -> None:
+    replicas.update(NEW, silent, gap=gap)
+    assert started.served == [NEW] * 3
+    assert started.fewest == fewest
+    assert replicas.used == set(NEW.values())
+
+
+@pytest.mark.parametrize("gap", [False, True])
+@pytest.mark.parametrize("proven", [0, 1, 2])
+def test_where_one_cannot_be_had_all_serve_what_they_did(
+    proven: int, gap: bool, started: Started, replicas: Replicas
+) -> None:
+    started.fails = lambda archives: archives == NEW and started.served.count(NEW) == proven
+    with pytest.raises(ServerError):
+        replicas.update(NEW, silent, gap=gap)
+    assert started.served == [OLD] * 3
+    assert started.fewest >= 2
+    assert replicas.archives == OLD
+    assert replicas.used == set(OLD.values())
+    assert replicas.trouble == ""
+
+
+def test_what_cannot_be_put_back_now_is_tried_again(
+    started: Started, replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.fails = lambda _archives: started.served.count(NEW) == 1
+    with pytest.raises(ServerError):
+        replicas.update(NEW, silent, gap=False)
+    assert started.served.count(NEW) == 1
+    assert replicas.trouble == "no"
+    started.fails = lambda _archives: False
+    monkeypatch.setattr("time.monotonic", lambda: float("inf"))
+    replicas.try_again()
+    assert started.served == [OLD] * 3
+    assert replicas.trouble == ""
+
+
+def test_one_that_is_ill_is_replaced_once_and_its_cause_counted(started: Started, replicas: Replicas) -> None:
+    ill = cast("Instance", started.all[0])
+    for _ in range(2):
+        replicas.replace(ill, "silent", is_wrong=False)
+    assert len(started) == 3
+    assert ill not in started
+    assert replicas.causes == {"silent": 1}
