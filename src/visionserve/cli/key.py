@@ -44,7 +44,7 @@ def remove(name: Name, root: Root = Path()) -> None:
     from visionserve.server.edge import client_keys
 
     client_keys.remove(_file(root), name)
-    output.print(f"revoked {name}; a running server knows after 'visionserve reload'")
+    output.print(f"revoked {name}; a running server knows after 'visionserve reload --keys'")
 
 
 def _file(root: Path) -> Path:

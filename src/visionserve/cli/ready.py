@@ -36,7 +36,7 @@ def ready(root: Root = Path()) -> None:
             why = said["trouble"] or ("draining" if said["draining"] else "workers are missing")
             output.print(f"not ready: {why}")
             raise typer.Exit(_NOT_READY)
-    with Client(running.inference, running.management) as client:
+    with Client(running.own or running.inference) as client:
         for name, archive in running.archives.items():
             health.require_known_answer(client, name, Path(archive))
     output.print("ready")

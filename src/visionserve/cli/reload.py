@@ -27,13 +27,22 @@ def reload(
         bool,
         typer.Option("--gap", help="End the old instance first, where there is no memory for two: 503 meanwhile."),
     ] = False,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="Read API keys and certificate anew, at once, and nothing else.")
+    ] = False,
     root: Root = Path(),
 ) -> None:
     """Serve the archives that are in model_store/ now, without failing a request; a bad one changes nothing."""
     from visionserve.project import Project
     from visionserve.server.supervision import orders
 
+    if keys and (models or gap):
+        raise typer.BadParameter("--keys reads no archives: leave MODEL and --gap out")
     running = supervised(Project(root))
+    if keys:
+        list(orders.give(Path(running.orders), {"order": "reread"}))
+        output.print("read again: keys and certificate")
+        return
     with busy("a new instance is loading"):
         for said in orders.give(Path(running.orders), {"order": "reload", "models": models or [], "gap": gap}):
             output.print(marked("green", "proven", f" {said['model']} after {said['seconds']:.1f} s"))

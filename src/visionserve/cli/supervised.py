@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,23 @@ def run(
     output.print("stopped")
 
 
+class _InFile(RotatingFileHandler):
+    """A log file whose disk may be full for a while: that is told once, and what it could not take is lost."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's own
+        """Tell that it cannot be written."""
+        if not self._told:
+            self._told = True
+            errors.print(marked("yellow", "warning:", f" {self.baseFilename} cannot be written"), soft_wrap=True)
+
+    def close(self) -> None:
+        """Write no more."""
+        with suppress(OSError):
+            super().close()
+
+
 class _OnTerminal(logging.Handler):
     """Warnings and errors for whoever looks."""
 
@@ -104,7 +121,7 @@ class _OnTerminal(logging.Handler):
 def _logged(project: Project) -> Iterator[None]:
     """Write down what the supervisor does, and tell what matters."""
     project.logs.mkdir(parents=True, exist_ok=True)
-    file = RotatingFileHandler(project.logs / "supervisor.log", maxBytes=_LOG_BYTES, backupCount=_LOGS)
+    file = _InFile(project.logs / "supervisor.log", maxBytes=_LOG_BYTES, backupCount=_LOGS)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("visionserve.server")
     before = logger.handlers, logger.level, logger.propagate

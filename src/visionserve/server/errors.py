@@ -1,6 +1,15 @@
 """What can go wrong around the server."""
 
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from visionserve.runtime.errors import VisionserveError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class ServerError(VisionserveError):
@@ -9,3 +18,16 @@ class ServerError(VisionserveError):
 
 class WrongAnswer(ServerError):
     """A model answers a golden picture otherwise than its archive says."""
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Have what cannot be written there told in our words: a full disk can come at any time, and go.
+
+    Raises:
+        ServerError: Something was not written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ServerError(f"{error.filename or place}: {error.strerror}") from error

@@ -66,7 +66,8 @@ class Figures:
 class Control:
     """The runtime socket of an edge.
 
-    What it sets outlives a reload: facts and keys are written into the maps' files too, states are kept here.
+    What it sets outlives a reload, before which facts and keys are written into the maps' files; states are kept
+    here. Telling HAProxy something writes nothing, so a full disk is in nobody's way.
 
     Args:
         folder: Where HAProxy runs.
@@ -81,7 +82,7 @@ class Control:
 
     def write_maps(self, keys: Sequence[Key]) -> None:
         """Write the files that HAProxy reads when it starts."""
-        self._write_facts()
+        _replace(self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()))
         self._write_keys(keys)
 
     def up(self, slot: str) -> None:
@@ -185,7 +186,6 @@ class Control:
         commands.order(self._folder / WORKER, "; ".join([*each, f"set map {FACTS} up {up}"]))
         self.states = states
         self._facts["up"] = up
-        self._write_facts()
 
     def _require_slot(self, slot: str) -> None:
         if slot not in self.states:
@@ -193,11 +193,7 @@ class Control:
 
     def _set_fact(self, name: str, value: int) -> None:
         self._facts[name] = value
-        self._write_facts()
         commands.order(self._folder / WORKER, f"set map {FACTS} {name} {value}")
-
-    def _write_facts(self) -> None:
-        _replace(self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()))
 
     def _write_keys(self, keys: Sequence[Key]) -> None:
         _replace(self._folder / KEYS, "".join(f"{key.digest} {key.name}\n" for key in keys))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from visionserve.server.edge import client_keys, commands, configuration, control, log
 from visionserve.server.edge.control import Control
-from visionserve.server.errors import ServerError
+from visionserve.server.errors import ServerError, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,6 +159,20 @@ class Edge:
 
     def _prepare(self) -> None:
         """Write all that HAProxy reads, and have it checked."""
+        with writing(self._folder):
+            self._write_all()
+        checked = subprocess.run(
+            [self._haproxy.path, "-c", "-f", _CONFIGURATION],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=_CHECK_SECONDS,
+            check=False,
+        )
+        if checked.returncode != 0:
+            raise ServerError(f"HAProxy refuses its configuration: {log.cause(checked.stderr)}")
+
+    def _write_all(self) -> None:
         edge = self._settings.edge
         if edge.certificate is not None:
             parts = [edge.certificate, *([edge.certificate_key] if edge.certificate_key is not None else [])]
@@ -176,16 +190,6 @@ class Edge:
             threads=len(os.sched_getaffinity(0)),
         )
         _write(self._folder / _CONFIGURATION, text.encode())
-        checked = subprocess.run(
-            [self._haproxy.path, "-c", "-f", _CONFIGURATION],
-            cwd=self._folder,
-            capture_output=True,
-            text=True,
-            timeout=_CHECK_SECONDS,
-            check=False,
-        )
-        if checked.returncode != 0:
-            raise ServerError(f"HAProxy refuses its configuration: {log.cause(checked.stderr)}")
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Relative names: a map's may hold no comma, and the folder's may.
@@ -236,8 +240,13 @@ class Edge:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    """Write a file that only its owner may read; if it cannot be written, the one of before is still there."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

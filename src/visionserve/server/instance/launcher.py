@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
-from visionserve.server.errors import ServerError
+from visionserve.server.errors import ServerError, writing
 from visionserve.server.instance import admission, environment, java
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings import heap, safety
@@ -71,15 +71,19 @@ class TorchServe:
         self.properties = properties
         self.logs = logs.resolve()
         executable = java.find()
-        self.folder = _private(folder)
+        with writing(folder or Path(tempfile.gettempdir())):
+            self.folder = _private(folder)
         # TorchServe takes one model store.
         self._store = self.folder / "model_store"
         self._warden, self._shared = warden or Warden(), warden is not None
         try:
             self._warden.remove(self.folder)
-            self._store.mkdir()
-            self.archives = {name: admit(path, self._store / f"{name}{SUFFIX}") for name, path in archives.items()}
-            self.process = self._start(executable)
+            with writing(self.folder):
+                self._store.mkdir()
+                self.archives = {
+                    name: admit(path, self._store / f"{name}{SUFFIX}") for name, path in archives.items()
+                }
+                self.process = self._start(executable)
         except BaseException:
             self._remove()
             raise

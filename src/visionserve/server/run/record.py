@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from visionserve.server.errors import ServerError
+from visionserve.server.errors import ServerError, writing
 from visionserve.server.run import lock
 from visionserve.server.settings.properties import Properties
 
@@ -31,6 +31,7 @@ class Running:
         archives: The file of each served model.
         orders: The socket on which its supervisor takes orders; empty without one.
         drain_seconds: The longest that accepted requests may take when it is to end.
+        own: Where its own commands ask, as clients do but without a key; empty where that is the clients' address.
         pid: The process id of the command that runs it.
     """
 
@@ -39,6 +40,7 @@ class Running:
     archives: dict[str, str]
     orders: str = ""
     drain_seconds: float = 0.0
+    own: str = ""
     pid: int = 0
 
 
@@ -58,12 +60,17 @@ def held(project: Project) -> Iterator[None]:
 
 
 def write(project: Project, running: Running) -> None:
-    """Say what this process runs."""
+    """Say what this process runs.
+
+    Raises:
+        ServerError: It cannot be written.
+    """
     document = asdict(running)
     del document["pid"]
     beside = project.run_record.with_suffix(".new")
-    beside.write_text(json.dumps(document), encoding="utf-8")
-    beside.replace(project.run_record)
+    with writing(beside):
+        beside.write_text(json.dumps(document), encoding="utf-8")
+        beside.replace(project.run_record)
 
 
 def find(project: Project) -> Running | None:

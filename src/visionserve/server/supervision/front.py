@@ -111,6 +111,14 @@ class Front:
         self._archives = archives
         self._edge.reload(metadata=self._described())
 
+    def reread(self) -> None:
+        """Read keys and certificate anew; no request is lost.
+
+        Raises:
+            ServerError: HAProxy refuses what it would have to read; it goes on as before.
+        """
+        self._edge.reload()
+
     def kill(self) -> None:
         """End it at once."""
         self._edge.kill()

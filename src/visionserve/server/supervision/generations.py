@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
+from visionserve.server.errors import writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -36,9 +37,10 @@ class Generations:
         """
         self._number += 1
         folder = self._folder / f"archives-{self._number}"
-        folder.mkdir()
         try:
-            return {name: self._admit(archive, folder / f"{name}{SUFFIX}") for name, archive in archives.items()}
+            with writing(folder):
+                folder.mkdir()
+                return {name: self._admit(path, folder / f"{name}{SUFFIX}") for name, path in archives.items()}
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -19,7 +19,7 @@ from visionserve.server.run import notify, record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings import heap, safety
-from visionserve.server.supervision import layout, memory
+from visionserve.server.supervision import disk, layout, memory
 from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.generations import Generations
 from visionserve.server.supervision.instances import Instance, Instances
@@ -142,8 +142,8 @@ class Supervisor:
                 with suppress(queue.Empty):
                     self._events.get(timeout=_POLL)()
                 self._replicas.try_again()
-            except VisionserveError as error:
-                # HAProxy died while it was told something: it is started again, and told all of it.
+            except (VisionserveError, OSError) as error:
+                # HAProxy died while it was told something: it is started again, and told all. Or a disk is full.
                 logger.error("%s", error)
                 time.sleep(_AFTER_ERROR)
 
@@ -177,6 +177,7 @@ class Supervisor:
             archives={name: str(path) for name, path in self._wanted.items()},
             orders=str(self._folder.orders),
             drain_seconds=self._settings.drain_seconds,
+            own=self._front.own,
         )
         record.write(self._project, running)
 
@@ -196,9 +197,12 @@ class Supervisor:
     # What others may ask for.
 
     def _obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Do what an order says, in a thread of its own: `status`, or `reload` in the supervisor's thread."""
+        """Do what an order says, in a thread of its own: `status`, or the others in the supervisor's thread."""
         if order.get("order") == "status":
             yield self.status()
+            return
+        if order.get("order") == "reread":
+            yield from carried_out(self._events, lambda _: self._front.reread())
             return
         named, gap = list(order.get("models", [])), bool(order.get("gap"))
         yield from carried_out(self._events, lambda tell: self._reload(named, tell, gap=gap))
@@ -208,7 +212,7 @@ class Supervisor:
         return {
             "ready": self._front.is_ready,
             "draining": self._draining,
-            "trouble": self._replicas.trouble,
+            "trouble": self._replicas.trouble or disk.complaint((self._folder.path, self._project.logs)),
             "instances": [instance.slot.name for instance in self._instances],
             "workersRestarted": sum(instance.watch.restarted for instance in self._instances if instance.watch),
             "replaced": self._replicas.causes,
