@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from urllib3.connectionpool import HTTPConnectionPool
     from urllib3.response import BaseHTTPResponse
 
-_TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
+TIMEOUT = 60.0  # seconds; TorchServe itself never times a queued request out
 
 
 class Unreachable(VisionserveError):
@@ -45,11 +45,12 @@ class Calls:
     Args:
         address: A base URL, or `unix:/PATH` of a socket.
         key: The key that it wants.
+        seconds: The longest that it may say nothing.
     """
 
-    def __init__(self, address: str, key: str | None = None) -> None:
+    def __init__(self, address: str, key: str | None = None, seconds: float = TIMEOUT) -> None:
         self.address = address
-        self._key = key
+        self._key, self._seconds = key, seconds
         self._opened: tuple[HTTPConnectionPool, str] | None = None
 
     def close(self) -> None:
@@ -74,7 +75,7 @@ class Calls:
                 body,
                 {**(headers or {}), **api_key.header(self._key)},
                 retries=False,
-                timeout=_TIMEOUT,
+                timeout=self._seconds,
             )
         except ValueError as error:
             raise Unreachable(f"{self.address} is no address of a server; one is http://127.0.0.1:8080") from error

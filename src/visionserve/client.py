@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from visionserve.calls import Calls, Refused, Unreachable
+from visionserve.calls import TIMEOUT, Calls, Refused, Unreachable
 from visionserve.runtime.errors import VisionserveError
 from visionserve.runtime.wire.options import RESPONSE, TOP_K
 
@@ -33,13 +33,17 @@ class Client:
         inference: The inference address.
         management: The management address; without it, what only that answers cannot be asked.
         key: The key that the inference address wants; the management address, which no key opens, never sees it.
+        management_seconds: The longest that the management address may say nothing.
     """
 
-    def __init__(self, inference: str, management: str = "", key: str | None = None) -> None:
+    def __init__(
+        self, inference: str, management: str = "", key: str | None = None, management_seconds: float = TIMEOUT
+    ) -> None:
         self.inference = inference.rstrip("/")
         self.management = management.rstrip("/")
         self.key = key
-        self._inference, self._management = Calls(self.inference, key), Calls(self.management)
+        self._inference = Calls(self.inference, key)
+        self._management = Calls(self.management, seconds=management_seconds)
 
     def __enter__(self) -> Client:
         return self

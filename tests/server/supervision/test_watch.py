@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +27,7 @@ class Described:
     answers = True
     ready = True
 
-    def __init__(self, _inference: str, _management: str) -> None: ...
+    def __init__(self, *_: object, **__: object) -> None: ...
 
     def __enter__(self) -> Described:
         return self
@@ -49,6 +50,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     server = SimpleNamespace(
         folder=tmp_path / "a",
         archives={"quick": tmp_path},
+        process=SimpleNamespace(pid=os.getpid()),
         properties=SimpleNamespace(inference="", management=""),
     )
 

@@ -1,7 +1,7 @@
 """What is wrong with one instance: found by asking it, again and again, what it must know.
 
 TorchServe restarts a worker that dies, after ever longer pauses, and gives up after a while without saying so. It
-does not see one that is stopped, or one that answers wrongly.
+does not see one that is stopped, or one that answers wrongly; and Java itself can be stopped too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _PROVEN_EVERY = 10.0  # seconds between two golden pictures for each model
 # A worker loads within seconds; TorchServe waits 1, 1, 2, 3, 5 ... seconds before it starts one again.
 _LACKING = 60.0  # seconds for which a model may lack workers
 _CRASHES, _CRASHING = 5, 60.0  # so many new workers of a model within so many seconds are a crash loop
-_SILENT = 3  # looks in a row without an answer
+_SILENT = 3  # looks in a row without an answer,
+_ANSWERED = 5.0  # which is there within so many seconds
 
 
 class Watch:
@@ -77,7 +78,7 @@ class Watch:
     def _watch(self) -> None:
         proven = time.monotonic()
         properties = self._server.properties
-        with Client(properties.inference, properties.management) as client:
+        with Client(properties.inference, properties.management, management_seconds=_ANSWERED) as client:
             while not self._ended.wait(_EVERY):
                 reason, is_wrong = self._look(client), False
                 if reason is None and self.is_whole and time.monotonic() - proven > _PROVEN_EVERY:
@@ -88,6 +89,7 @@ class Watch:
                     return
 
     def _look(self, client: Client) -> str | None:
+        _end_if_stopped(self._server.process.pid, f"Java of instance {self._where}")
         whole = True
         for name in self._server.archives:
             try:
@@ -115,7 +117,7 @@ class Watch:
             self._restarts.setdefault(name, []).append(now)
         self._pids[name] = known | ready
         for pid in ready:
-            _end_if_stopped(pid, name)
+            _end_if_stopped(pid, f"worker {pid} of {name}")
         if len(ready) >= wanted:
             self._lacking_since.pop(name, None)
         elif now - self._lacking_since.setdefault(name, now) > _LACKING:
@@ -134,9 +136,9 @@ class Watch:
         return None, False
 
 
-def _end_if_stopped(pid: int, name: str) -> None:
-    """End a worker that was stopped by a signal: its requests are answered by others, and it is started again."""
+def _end_if_stopped(pid: int, what: str) -> None:
+    """End what was stopped by a signal: its requests are answered by others, and it is started again."""
     with suppress(psutil.Error, ProcessLookupError):
         if psutil.Process(pid).status() == psutil.STATUS_STOPPED:
-            logger.warning("worker %d of %s is stopped; it is ended", pid, name)
+            logger.warning("%s is stopped; it is ended", what)
             os.kill(pid, signal.SIGKILL)
