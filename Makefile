@@ -19,6 +19,8 @@ SET ?=
 REQUESTS ?= 10000
 SEED ?= 0
 PILLOWS ?=
+MINUTES ?= 60
+EVERY ?= 60
 REPLAY ?=
 
 STORE := model_store
@@ -34,7 +36,7 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-chaos test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
+	test-all test-masked test-chaos test-chaos-hour test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +100,9 @@ test-masked: $(VENV)/.test ## what depends on the processor, as if it had neithe
 
 test-chaos: $(VENV)/.test ## what dies under load, and what it costs; writes docs/reliability.md
 	$(BIN)/python -m pytest tests/chaos -m "not manual" -s --write-reliability
+
+test-chaos-hour: $(VENV)/.test ## an hour under load with a fault a minute; writes docs/reliability.md  [MINUTES=60] [EVERY=60] [SEED=0]
+	$(BIN)/python -m pytest tests/chaos/test_mixed.py -m manual -s --minutes $(MINUTES) --every $(EVERY) --seed $(SEED) --write-reliability
 
 test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, file to answer
 	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0

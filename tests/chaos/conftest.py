@@ -8,56 +8,86 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos import reliability
-from tests.chaos.reliability import Row
+from tests.chaos.reliability import Kind, Row
 from tests.chaos.served import PICTURE, Served, project
 from tests.chaos.traffic import Traffic
 
+from visionserve import api_key
 from visionserve.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.chaos.outcomes import Outcomes
+
+    Told = Callable[[str, Outcomes, float], None]
+
 
 ROWS = pytest.StashKey[list[Row]]()
+KINDS = pytest.StashKey[list[Kind]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-reliability", action="store_true", help="write what the faults cost into docs/")
+    parser.addoption("--minutes", type=float, default=60.0, help="how long the mixed run is")
+    parser.addoption(
+        "--every", type=float, default=60.0, help="seconds from one fault of the mixed run to the next"
+    )
+    parser.addoption("--seed", type=int, default=0, help="of the order of the mixed run's faults")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS] = []
+    config.stash[ROWS], config.stash[KINDS] = [], []
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if session.config.getoption("--write-reliability", default=False) and exitstatus == 0:
         reliability.write(session.config.stash[ROWS])
+        reliability.write_kinds(session.config.stash[KINDS])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of one instance with two workers."""
     with Served(project(tmp_path_factory.mktemp("chaos"))) as server:
         yield server
 
 
-@contextmanager
-def loaded(server: Served, clients: int = 8) -> Iterator[Traffic]:
-    """Constant load on a server, which has come to its full rate."""
-    with Client(server.url, "") as client:
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server of one instance with one worker, for which there is no other."""
+    with Served(project(tmp_path_factory.mktemp("alone"), workers=1)) as server:
+        yield server
+
+
+def aimed(server: Served, clients: int = 8, key: str | None = None) -> Traffic:
+    """Load on a server, which does not come yet."""
+    with Client(server.url, "", key) as client:
         expected = client.predict("quick", PICTURE)
-    first = f'{{"{next(iter(expected))}"'.encode()
-    with Traffic(server.url, "/predictions/quick", PICTURE, first, clients) as traffic:
+    return Traffic(
+        url=server.url,
+        path="/predictions/quick",
+        picture=PICTURE,
+        expected=f'{{"{next(iter(expected))}"'.encode(),
+        clients=clients,
+        headers=api_key.header(key),
+    )
+
+
+@contextmanager
+def loaded(server: Served, clients: int = 8, key: str | None = None) -> Iterator[Traffic]:
+    """Constant load on a server, which has come to its full rate."""
+    with aimed(server, clients, key) as traffic:
         traffic.wait_for(40 * clients)
         yield traffic
 
 
 @pytest.fixture
-def told(request: pytest.FixtureRequest) -> Callable[[str, Traffic, float], None]:
+def told(request: pytest.FixtureRequest) -> Told:
     """Keeps what a fault cost, for the table."""
 
-    def tell(fault: str, traffic: Traffic, at: float) -> None:
-        row = Row.of(fault, traffic, at)
+    def tell(fault: str, outcomes: Outcomes, at: float) -> None:
+        row = Row.of(fault, outcomes, at)
         request.config.stash[ROWS].append(row)
         print(f"\n{row}")  # noqa: T201
 

@@ -6,6 +6,7 @@ import datetime
 import math
 import os
 import re
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,18 @@ from visionserve.load import machine
 from visionserve.server.edge import haproxy
 
 if TYPE_CHECKING:
-    from tests.chaos.traffic import Traffic
+    from collections.abc import Sequence
+
+    from tests.chaos.outcomes import Outcomes
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-_TABLE = re.compile(r"(<!-- faults: begin[^\n]*-->\n).*(<!-- faults: end -->)", re.DOTALL)
 _HEAD = (
     "| under 8 clients | sent | answered | 503, Retry-After | lost | longest answer, s | full rate after, s |\n"
     "|---|---:|---:|---:|---:|---:|---:|\n"
+)
+_KINDS_HEAD = (
+    "| fault | times | sent | 503, Retry-After | lost | longest answer, s | full rate after, s: median | worst |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 
 
@@ -47,16 +53,16 @@ class Row:
     full: float
 
     @classmethod
-    def of(cls, fault: str, traffic: Traffic, at: float) -> Row:
+    def of(cls, fault: str, outcomes: Outcomes, at: float) -> Row:
         """What a fault at a time cost."""
         return cls(
             fault,
-            len(traffic.asked),
-            traffic.count("answered"),
-            traffic.count("refused"),
-            sum(traffic.lost.values()),
-            max(each.end - each.start for each in traffic.asked),
-            traffic.full_again(at),
+            len(outcomes.asked),
+            outcomes.count("answered"),
+            outcomes.count("refused"),
+            sum(outcomes.lost.values()),
+            outcomes.longest,
+            outcomes.full_again(at),
         )
 
     def __str__(self) -> str:
@@ -67,11 +73,52 @@ class Row:
         )
 
 
+@dataclass(frozen=True)
+class Kind:
+    """One kind of fault of the mixed run.
+
+    Attributes:
+        name: What was done.
+        each: What became of the requests each time, and when it was done.
+    """
+
+    name: str
+    each: list[tuple[Outcomes, float]]
+
+    @property
+    def lost(self) -> int:
+        """Requests that were neither answered rightly nor refused with a time to come again."""
+        return sum(sum(outcomes.lost.values()) for outcomes, _ in self.each)
+
+    def __str__(self) -> str:
+        sent = sum(len(outcomes.asked) for outcomes, _ in self.each)
+        refused = sum(outcomes.count("refused") for outcomes, _ in self.each)
+        full = [outcomes.full_again(at) for outcomes, at in self.each]
+        longest = max(outcomes.longest for outcomes, _ in self.each)
+        return (
+            f"| {self.name} | {len(self.each)} | {sent} | {refused} | {self.lost} | {longest:.2f}"
+            f" | {statistics.median(full):.1f} | {max(full):.1f} |"
+        )
+
+
 def write(rows: list[Row]) -> None:
-    """Put the rows, with the machine beside them, where the page has its table."""
+    """Put the rows where the page has its table of single faults."""
+    _write("faults", _HEAD, rows, "make test-chaos")
+
+
+def write_kinds(kinds: list[Kind]) -> None:
+    """Put the kinds of the mixed run where the page has its table of them."""
+    _write("mixed", _KINDS_HEAD, kinds, "make test-chaos-hour")
+
+
+def _write(block: str, head: str, rows: Sequence[object], command: str) -> None:
+    """Put rows, with the machine below them, into a block of the page; no rows leave what is there."""
+    if not rows:
+        return
     setting = (
         f"\n{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine.processor()}, {os.cpu_count()} cores;"
-        f" HAProxy {haproxy.find().version}, TorchServe 0.12.0; `make test-chaos` measures it again.\n"
+        f" HAProxy {haproxy.find().version}, TorchServe 0.12.0; `{command}` measures it again.\n"
     )
-    table = _HEAD + "".join(f"{row}\n" for row in rows) + setting
-    PAGE.write_text(_TABLE.sub(lambda found: found[1] + table + found[2], PAGE.read_text()))
+    table = head + "".join(f"{row}\n" for row in rows) + setting
+    found = re.compile(rf"(<!-- {block}: begin[^\n]*-->\n).*(<!-- {block}: end -->)", re.DOTALL)
+    PAGE.write_text(found.sub(lambda block: block[1] + table + block[2], PAGE.read_text()))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import requests
 from tests.support import quick
 
 from visionserve.archiver.demo import colours
@@ -24,17 +31,28 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "visionserve"]
 PICTURE = colours.picture("red", 0)
-_START_SECONDS = 120.0
+_WORKER = "model_service_worker.py"
+_START_SECONDS = 300.0
 _END_SECONDS = 60.0
 
 
 def project(root: Path, workers: int = 2, server: str = "") -> Path:
     """A folder with an archive `quick`, free ports and a `server.yaml`."""
     quick.project(root)
-    quick.build(root, "quick", workers=workers)
+    (root / "model_store").mkdir()
+    shutil.copy(_archive(workers), root / "model_store")
     Properties.read(REPOSITORY / "config.properties").on_free_ports().write(root / "config.properties")
     (root / "server.yaml").write_text(server)
     return root
+
+
+@functools.cache
+def _archive(workers: int) -> Path:
+    """An archive that so many workers serve, built once for all tests of a run."""
+    root = Path(tempfile.mkdtemp(prefix="archive-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    quick.build(quick.project(root), "quick", workers=workers)
+    return root / "model_store" / "quick.mar"
 
 
 class Served:
@@ -109,6 +127,22 @@ class Served:
         """The process ids of the model's workers, of the instance that was opened last."""
         with Client(self.url, self._record["management"]) as client:
             return client.worker_pids("quick")
+
+    def worker_processes(self) -> list[psutil.Process]:
+        """The workers of all instances."""
+        found = []
+        for java in self.of("java"):
+            with suppress(psutil.Error):
+                found += [each for each in java.children() if _WORKER in " ".join(each.cmdline())]
+        return found
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it says of itself that every model is proven and all workers are there."""
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=10).status_code == HTTPStatus.OK
+        except requests.RequestException:
+            return False
 
     def of(self, name: str) -> list[psutil.Process]:
         """The supervisor's own processes of a name: `java`, `haproxy`."""

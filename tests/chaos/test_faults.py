@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from tests.chaos.archive_file import ArchiveFile
 from tests.chaos.conftest import loaded, now
 from tests.chaos.served import Served, project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.chaos.traffic import Traffic
-
-    Told = Callable[[str, Traffic, float], None]
+    from tests.chaos.conftest import Told
 
 
 class Manager:
@@ -104,17 +103,12 @@ def test_the_edge_killed_is_started_again(served: Served) -> None:
 
 def test_good_and_bad_archives_reloaded(served: Served, told: Told) -> None:
     served.wait_until_whole()
-    archive = served.root / "model_store" / "quick.mar"
-    good = archive.read_bytes()
-    bad = bytearray(good)
-    bad[len(bad) // 2] ^= 1
+    archive = ArchiveFile(served.root / "model_store" / "quick.mar")
     with loaded(served) as traffic:
         at = now()
-        archive.with_name("new").write_bytes(bad)
-        archive.with_name("new").replace(archive)
+        archive.replace(good=False)
         refused = served.run("reload")
-        archive.with_name("new").write_bytes(good)
-        archive.with_name("new").replace(archive)
+        archive.replace(good=True)
         done = served.run("reload", "quick")
         traffic.wait_for(200)
     told("a bad archive reloaded, then a good one", traffic, at)

@@ -14,12 +14,9 @@ from tests.chaos.served import COMMAND, Served, project
 from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.chaos.traffic import Traffic
-
-    Told = Callable[[str, Traffic, float], None]
+    from tests.chaos.conftest import Told
 
 
 def listeners(server: Served) -> set[tuple[str, int]]:
