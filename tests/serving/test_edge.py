@@ -21,7 +21,9 @@ from tests.server.edge.conftest import EXECUTABLES, free_address
 from tests.serving.conftest import proven
 from tests.support import quick
 
+from visionserve.archiver import builder
 from visionserve.archiver.demo import colours
+from visionserve.archiver.models import catalog
 from visionserve.server.edge import haproxy, metadata
 from visionserve.server.edge.configuration import Slot
 from visionserve.server.edge.haproxy_process import Edge
@@ -34,12 +36,38 @@ if TYPE_CHECKING:
     from visionserve.server.instance.launcher import TorchServe
 
 PICTURES = [colours.picture(colour, 0) for colour in quick.LABELS[:3]]
+# A network that fails on a picture of one colour.
+FRAGILE = """\
+import torchvision
+
+
+def make(num_classes):
+    network = torchvision.models.resnet18(num_classes=num_classes)
+    network.register_forward_pre_hook(refuse_plain)
+    return network
+
+
+def refuse_plain(network, pixels):
+    if float(pixels[0].flatten(2).std(dim=2).max()) < 1e-6:
+        raise RuntimeError("a plain picture")
+"""
 
 
 @pytest.fixture(scope="module")
-def instance(project: Path) -> Iterator[TorchServe]:
+def fragile(project: Path) -> Path:
+    """The archive of that network."""
+    (project / "fragile.py").write_text(FRAGILE)
+    quick.build(project, "quick")
+    text = (project / "models" / "demo" / "quick.yaml").read_text()
+    source = project / "models" / "demo" / "fragile.yaml"
+    source.write_text(text.replace("architecture: resnet18", "architecture: fragile:make"))
+    return builder.build(project, catalog.read(source), source).archive.path
+
+
+@pytest.fixture(scope="module")
+def instance(project: Path, fragile: Path) -> Iterator[TorchServe]:
     with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as folder:
-        archives = {"quick": quick.build(project, "quick").archive.path}
+        archives = {"quick": quick.build(project, "quick").archive.path, "fragile": fragile}
         properties = Properties.read(project / "config.properties").on_sockets(Path(folder))
         with proven(archives, properties, project / "logs-edge") as running:
             yield running
@@ -138,6 +166,23 @@ def test_every_size_arrives_and_comes_back(address: str) -> None:
             answer = session.post(f"http://{address}/predictions/quick", data=padded, timeout=30)
             assert answer.status_code == 200
             assert list(answer.json())
+
+
+def test_a_picture_that_makes_the_model_fail_is_asked_once(address: str, instance: TorchServe) -> None:
+    def failures() -> int:
+        return sum(log.read_text().count("a picture failed by itself") for log in instance.logs.glob("*.log"))
+
+    plain = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(plain, "png")
+    before, asked = failures(), 3
+    for _ in range(asked):
+        answer = requests.post(f"http://{address}/predictions/fragile", data=plain.getvalue(), timeout=30)
+        assert (answer.status_code, answer.json()["type"]) == (500, "ModelFailure")
+    end = time.monotonic() + 10
+    while failures() < before + asked and time.monotonic() < end:
+        time.sleep(0.05)
+    assert failures() == before + asked
+    assert requests.post(f"http://{address}/predictions/fragile", data=PICTURES[0], timeout=30).status_code == 200
 
 
 @pytest.mark.manual

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
+from visionserve.runtime.wire.responses import BATCH_SIZE
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -90,7 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         backend.answered += 1
         status = re.search(r"status-(\d+)", self.path)
         if status is not None:
-            self._answer(int(status[1]), b"" if "empty" in self.path else b'{"type":"Told"}')
+            told = b"" if "empty" in self.path else b'{"type":"Told"}'
+            self._answer(int(status[1]), told, {BATCH_SIZE: "1"} if told else {})
             return
         document = {"slot": backend.name, "path": self.path, "bytes": len(body)}
         self._answer(200, json.dumps(document).encode())
@@ -105,8 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
             return body
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         if body:
             self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -33,9 +33,12 @@ def test_a_request_is_asked_three_times_and_no_more(start: Started) -> None:
 
 def test_the_model_s_own_refusals_are_final(start: Started) -> None:
     front = start()
-    for status in (400, 404, 413, 415, 422, 501, 504):
-        assert front.post(f"/predictions/status-{status}").json() == {"type": "Told"}
-    assert len(front.seen) == 7
+    statuses = (400, 404, 413, 415, 422, 500, 501, 503, 504)
+    for status in statuses:
+        answer = front.post(f"/predictions/status-{status}")
+        assert (answer.status_code, answer.json()) == (status, {"type": "Told"})
+        assert front.post(f"/predictions/status-{status}", data=b"x" * 300_000).status_code == status
+    assert len(front.seen) == 2 * len(statuses)
 
 
 def test_what_torchserve_says_of_a_killed_worker_is_asked_again(start: Started) -> None:

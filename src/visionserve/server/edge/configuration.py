@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from visionserve import __version__
-from visionserve.runtime.wire import form
+from visionserve.runtime.wire import form, responses
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def render(
         name=NAME,
         headers=HEADERS,
         form=form.HEADER,
+        batch_size=responses.BATCH_SIZE,
         error=_error,
         errors=ERRORS,
         waits=WAITS,
