@@ -148,6 +148,17 @@ def test_a_key_has_its_share_and_no_more(start: Started, file: Path) -> None:
     assert front.post(headers={"X-API-Key": greedy}).status_code == 429
 
 
+def test_a_key_at_its_limit_stays_there_at_a_reload(start: Started, file: Path) -> None:
+    greedy, modest = client_keys.new(file, "greedy"), client_keys.new(file, "modest")
+    front = start(keys=KeySettings(file=str(file), requests_per_second=1.2))
+    while front.post(headers=bearer(greedy)).status_code == 200:
+        pass
+    for _ in range(2):
+        front.edge.reload()
+        assert front.post(headers=bearer(modest)).status_code == 200
+        assert [front.post(headers=bearer(greedy)).status_code for _ in range(12)] == [429] * 12
+
+
 def test_twenty_changes_of_keys_fail_no_request(keyed: tuple[Front, str], file: Path) -> None:
     front, key = keyed
     got: list[int] = []

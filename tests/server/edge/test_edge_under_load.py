@@ -6,11 +6,15 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.server.edge.conftest import LIMITS
+
+from visionserve.server.edge import control
+from visionserve.server.edge.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,3 +217,43 @@ def test_idle_and_slow_clients_do_not_slow_the_others(start: Started) -> None:
     assert set(told(what, beside)) == {200}
     assert p99(beside) <= 1.5 * p99(alone)
     assert not [seen for seen in front.seen if seen.path.endswith("slow")]
+
+
+def test_uploads_that_trickle_are_ended_and_fair_ones_are_not(start: Started) -> None:
+    limits = replace(LIMITS, upload_seconds=4.0, body_seconds=10.0, answer_seconds=10.0)
+    front = start(limits=limits)
+    uploads = Uploads(front.edge.own.with_name(control.WORKER), limits.upload_seconds)
+    size = 900_000
+
+    async def send(piece: int, pause: float) -> Got:
+        """A large request whose first half comes at once, and the rest bit by bit."""
+        began, status = time.monotonic(), 0
+        reader, writer = await asyncio.open_connection(front.host, front.port)
+        writer.write(b"POST /predictions/m HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        writer.write(b"x" * (size // 2))
+        answering = asyncio.create_task(answer(reader))
+        left = size // 2
+        while left and not answering.done():
+            writer.write(b"x" * min(piece, left))
+            left -= min(piece, left)
+            await asyncio.sleep(pause)
+        with suppress(OSError, asyncio.IncompleteReadError):
+            status, _ = await answering
+        writer.close()
+        return Got(status, time.monotonic() - began, {})
+
+    async def measure() -> tuple[list[Got], list[Got], Got]:
+        tricklers = asyncio.gather(*(send(1, 0.2) for _ in range(20)))
+        fair = asyncio.create_task(send(20_000, 0.1))
+        beside: list[Got] = []
+        while not tricklers.done():
+            beside += await at_once(front, 4, 0.3)
+            uploads.look()
+        return await tricklers, beside, await fair
+
+    tricklers, beside, fair = asyncio.run(measure())
+    told(f"20 tricklers, ended after {max(each.seconds for each in tricklers):.1f} s at most", tricklers)
+    assert all(each.status != 200 and 4.0 <= each.seconds < 8.0 for each in tricklers)
+    assert (fair.status, fair.seconds > 2.0) == (200, True)
+    assert set(told(f"beside them, p99 {1000 * p99(beside):.1f} ms", beside)) == {200}
+    assert sum(len(seen.body) == size for seen in front.seen) == 1

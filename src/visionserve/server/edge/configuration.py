@@ -130,7 +130,7 @@ def render(
         own=_OWN_CONNECTIONS,
         threads=min(threads, _MOST_THREADS),
         slack=_BUFFER_SLACK,
-        lifetime=max(longest, limits.idle_seconds) + _LAST_REQUESTS,
+        lifetime=max(longest, limits.upload_seconds, limits.idle_seconds) + _LAST_REQUESTS,
     )
     # Blank lines and spaces at lines' ends are the template's own.
     return re.sub(r"[ \t]+$", "", re.sub(r"\n{3,}", "\n\n", text), flags=re.MULTILINE)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visionserve.server.edge import client_keys, commands, configuration, control, log
+from visionserve.server.edge import client_keys, commands, configuration, control, log, rates
 from visionserve.server.edge.control import Control
 from visionserve.server.errors import ServerError, writing
 
@@ -113,7 +113,7 @@ class Edge:
             if (self._folder / name).exists()
         }
         try:
-            old = self.control.workers()
+            old, counts = self.control.workers(), rates.read(self._folder / control.WORKER)
             self._prepare()
             os.kill(self.pid, signal.SIGUSR2)
             self._wait(lambda: self._replaced(old), "it did not take the new configuration")
@@ -123,6 +123,8 @@ class Edge:
                 _write(self._folder / name, content)
             raise
         self.control.apply()
+        if self._settings.keys is not None and self._settings.keys.requests_per_second:
+            rates.write(self._folder / control.WORKER, counts)
 
     def stop(self, seconds: float) -> bool:
         """Refuse new requests, wait until the others are answered, and end.

@@ -82,7 +82,8 @@ class LimitSettings:
         clients: The most connections at once.
         headers: The most bytes of a request's headers together; TorchServe itself reads 8192.
         header_seconds: Within these a request's headers must have come.
-        body_seconds: Within these a request's body must have come.
+        body_seconds: Within these a request's body must have come, and of a larger one than `retried_body` so much.
+        upload_seconds: Within these a larger one must have come whole and been answered, however it trickles.
         idle_seconds: For so long a connection is kept that asks nothing.
         concurrent: The most requests that an instance is given at once; those above wait in the queue.
         queue: The most requests that wait for an instance.
@@ -97,6 +98,7 @@ class LimitSettings:
     headers: int = 8192
     header_seconds: float = 10.0
     body_seconds: float = 60.0
+    upload_seconds: float = 300.0
     idle_seconds: float = 60.0
     concurrent: int = 64
     queue: int = 200
@@ -112,7 +114,14 @@ class LimitSettings:
             self.body is None or self.body < _BODIES,
             f"limits.body is {self.body}: it must be less than {_BODIES}",
         )
-        for name in ("header_seconds", "body_seconds", "idle_seconds", "queue_seconds", "answer_seconds"):
+        for name in (
+            "header_seconds",
+            "body_seconds",
+            "upload_seconds",
+            "idle_seconds",
+            "queue_seconds",
+            "answer_seconds",
+        ):
             value = getattr(self, name)
             require(value > 0, f"limits.{schema.camel(name)} is {value}: it must be more than 0")
 

@@ -7,8 +7,9 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from visionserve.runtime.archive import read_identity
-from visionserve.server.edge import haproxy, metadata
+from visionserve.server.edge import control, haproxy, metadata
 from visionserve.server.edge.haproxy_process import Edge
+from visionserve.server.edge.uploads import Uploads
 from visionserve.server.settings.properties import UNIX
 from visionserve.server.supervision.pace import Pace
 
@@ -52,6 +53,7 @@ class Front:
         self._settings, self._slots, self._folder, self._logs = settings, slots, folder, logs
         self._warden, self._archives = warden, archives
         self._pace = Pace()
+        self._uploads = Uploads(folder.edge / control.WORKER, settings.limits.upload_seconds)
         self._is_ready: bool | None = None
         self.restarts = 0
         self._edge = self._opened()
@@ -96,7 +98,7 @@ class Front:
             self._is_ready = None
 
     def tell(self, *, is_ready: bool) -> None:
-        """Tell it what is so now: whether all is well, and how fast it goes.
+        """Tell it what is so now: whether all is well, how fast it goes, and which request takes too long.
 
         Raises:
             ServerError: It does not answer.
@@ -105,6 +107,7 @@ class Front:
             self.control.set_ready(ready=is_ready)
             self._is_ready = is_ready
         self._pace.look(self.control)
+        self._uploads.look()
 
     def show(self, archives: Mapping[str, Path]) -> None:
         """Tell clients of these models from now on."""
