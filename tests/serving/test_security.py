@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
@@ -63,6 +64,33 @@ def test_no_code_is_loaded_over_rest(method: str, path: str, server: TorchServe)
     for address in (server.properties.management, server.properties.inference):
         answer = requests.request(method, f"{address}/{path}", timeout=TIMEOUT)
         assert 400 <= answer.status_code < 500, answer.text
+
+
+@pytest.mark.usefixtures("models_stay")
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        # Field 9 is a URL, 5 and 1 are a name.
+        ("RegisterModel", b"\x4a\x1ahttps://127.0.0.1/evil.mar"),
+        ("RegisterModel", b"\x4a\x09quick.mar\x2a\x05again"),
+        ("UnregisterModel", b"\x0a\x05quick"),
+    ],
+)
+def test_no_code_is_loaded_over_grpc(method: str, message: bytes, server: TorchServe) -> None:
+    port = server.properties.values["grpc_management_port"]
+    service = "org.pytorch.serve.grpc.management.ManagementAPIsService"
+    headers = subprocess.run(
+        [
+            *("curl", "--silent", "--http2-prior-knowledge", "--max-time", str(TIMEOUT)),
+            *("--header", "Content-Type: application/grpc", "--header", "TE: trailers"),
+            *("--data-binary", "@-", "--dump-header", "-", f"http://127.0.0.1:{port}/{service}/{method}"),
+        ],
+        input=b"\0" + len(message).to_bytes(4, "big") + message,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    assert "grpc-status: 7" in headers  # permission denied
+    assert "Model API disabled" in headers
 
 
 def test_workers_and_decoders_inherit_no_secrets(server: TorchServe) -> None:

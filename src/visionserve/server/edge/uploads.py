@@ -24,8 +24,8 @@ _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 class Uploads:
     """Ends those that are under way for longer than they may.
 
-    HAProxy's own age of a session counts from the answer before it on the same connection, so a request's time begins
-    when it is first seen.
+    HAProxy's own age of a session may count from the answer before it on the same connection, so a request's time
+    begins when it is first seen.
 
     Args:
         socket: Where HAProxy takes commands.

@@ -82,7 +82,7 @@ class LimitSettings:
         clients: The most connections at once.
         headers: The most bytes of a request's headers together; TorchServe itself reads 8192.
         header_seconds: Within these a request's headers must have come.
-        body_seconds: Within these a request's body must have come, and of a larger one than `retried_body` so much.
+        body_seconds: Within these a request's body must have come, or as much of it as `retried_body`.
         upload_seconds: Within these a larger one must have come whole and been answered, however it trickles.
         idle_seconds: For so long a connection is kept that asks nothing.
         concurrent: The most requests that an instance is given at once; those above wait in the queue.
