@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +28,8 @@ class Described:
 
     answers = True
     ready = True
+    pid = 1
+    looks = 0
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
@@ -37,7 +41,8 @@ class Described:
     def describe(self, _name: str) -> dict[str, Any]:
         if not self.answers:
             raise Unreachable("no answer")
-        return {"minWorkers": 1, "workers": [{"pid": 1, "status": "READY" if self.ready else "UNLOADING"}]}
+        type(self).looks += 1
+        return {"minWorkers": 1, "workers": [{"pid": self.pid, "status": "READY" if self.ready else "UNLOADING"}]}
 
 
 @pytest.fixture
@@ -49,6 +54,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(watch, name, 0.01)
     server = SimpleNamespace(
         folder=tmp_path / "a",
+        logs=tmp_path,
         archives={"quick": tmp_path},
         process=SimpleNamespace(pid=os.getpid()),
         properties=SimpleNamespace(inference="", management=""),
@@ -85,6 +91,46 @@ def test_an_address_that_is_silent_again_and_again(found: Any, monkeypatch: pyte
 def test_workers_that_do_not_come_back(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Described, "ready", False)
     assert found() == ("quick has had 0 of 1 workers for 0 s", False)
+
+
+def test_a_worker_that_refuses_what_it_loads(found: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Described, "ready", False)
+    line = "2026-01-01 INFO  W-9000-quick_1.0-stdout MODEL_LOG - visionserve cannot serve quick: it is damaged\n"
+    (tmp_path / "workers.log").write_text(line)
+    assert found() == ("a worker of quick refuses to serve: it is damaged", False)
+
+
+def test_it_goes_on_looking_while_a_golden_picture_is_not_answered(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def wait(*_: object) -> None:
+        monkeypatch.setattr(Described, "answers", False)
+        answered.wait(30)
+
+    monkeypatch.setattr(health, "require_known_answer", wait)
+    reason, _ = found()
+    answered.set()
+    assert reason.startswith("its management address does not answer")
+
+
+def test_a_worker_that_dies_while_it_is_proven_is_proven_when_it_is_back(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Described, "pid", 1)
+
+    def die(*_: object) -> None:
+        if Described.pid == 1:
+            monkeypatch.setattr(Described, "pid", 2)
+            looks = Described.looks
+            while Described.looks < looks + 2:
+                time.sleep(0.001)
+            raise ServerError("507")
+        raise WrongAnswer("red")
+
+    monkeypatch.setattr(health, "require_known_answer", die)
+    assert found() == ("red", True)
 
 
 def test_what_nobody_thought_of(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ crash loop. A model is ready here when all its workers are and it gives a golden
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import zipfile
@@ -27,6 +28,7 @@ READY_TIMEOUT = 300.0
 
 _POLL = 0.1  # seconds
 _LINES_SHOWN = 3
+_TAIL = 1 << 20  # bytes
 
 
 def wait_until_ready(
@@ -104,15 +106,27 @@ def _require_progress(server: TorchServe, waiting: dict[str, Path], timeout: flo
 
 def _load_failure(logs: Path, name: str) -> str | None:
     """The cause that the handler logged when it could not load the model, or that its process died of."""
-    # The thread that reads a worker's lines is called W-9000-NAME_VERSION-stdout; models load side by side.
-    its = re.compile(rf" W-\d+-{re.escape(name)}_[^ _]+-std(?:out|err) ")
-    lines = [line for line in _read(logs / "workers.log").splitlines() if its.search(line)]
-    text = "\n".join(lines)
-    logged = re.search(rf"visionserve cannot serve {re.escape(name)}: (.*)", text)
-    if logged is not None:
-        return logged.group(1)
+    text = _said_by_workers(logs, name)
+    if logged := _refusal(text, name):
+        return logged
     died = re.findall(r" - (\w*(?:Error|Exception): .*)", text) if "Backend worker process died" in text else []
     return died[-1] if died else None
+
+
+def refusal(logs: Path, name: str) -> str | None:
+    """The cause for which a worker refused to serve the model, if one did since its server was started."""
+    return _refusal(_said_by_workers(logs, name), name)
+
+
+def _refusal(text: str, name: str) -> str | None:
+    logged = re.search(rf"visionserve cannot serve {re.escape(name)}: (.*)", text)
+    return logged.group(1) if logged else None
+
+
+def _said_by_workers(logs: Path, name: str) -> str:
+    # The thread that reads a worker's lines is called W-9000-NAME_VERSION-stdout; models load side by side.
+    its = re.compile(rf" W-\d+-{re.escape(name)}_[^ _]+-std(?:out|err) ")
+    return "\n".join(line for line in _read(logs / "workers.log").splitlines() if its.search(line))
 
 
 def _last_error(server: TorchServe) -> str:
@@ -123,4 +137,9 @@ def _last_error(server: TorchServe) -> str:
 
 
 def _read(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    """The end of a log file."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+        return file.read().decode("utf-8", "replace")

@@ -20,6 +20,7 @@ from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
 from visionserve.server.errors import ServerError, WrongAnswer
 from visionserve.server.instance import health
+from visionserve.server.supervision.proof import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,14 +77,19 @@ class Watch:
             self._ill(f"it cannot be watched: {error!r}", False)
 
     def _watch(self) -> None:
-        proven = time.monotonic()
+        proven, proof = time.monotonic(), Proof()
         properties = self._server.properties
         with Client(properties.inference, properties.management, management_seconds=_ANSWERED) as client:
             while not self._ended.wait(_EVERY):
                 reason, is_wrong = self._look(client), False
-                if reason is None and self.is_whole and time.monotonic() - proven > _PROVEN_EVERY:
-                    reason, is_wrong = self._prove(client)
+                if proof.is_done:
+                    found = proof.result()
                     proven = time.monotonic()
+                    # A worker that died while it answered is seen by looking; it is proven when it is back.
+                    if found[1] or (self.is_whole and proof.restarted == self.restarted):
+                        reason, is_wrong = reason or found[0], found[1]
+                elif not proof.is_begun and self.is_whole and time.monotonic() - proven > _PROVEN_EVERY:
+                    proof.begin(lambda: self._prove(client), self.restarted)
                 if reason is not None and not self._ended.is_set():
                     self._ill(reason, is_wrong)
                     return
@@ -120,6 +126,8 @@ class Watch:
             _end_if_stopped(pid, f"worker {pid} of {name}")
         if len(ready) >= wanted:
             self._lacking_since.pop(name, None)
+        elif cause := health.refusal(self._server.logs, name):
+            return f"a worker of {name} refuses to serve: {cause}"
         elif now - self._lacking_since.setdefault(name, now) > _LACKING:
             return f"{name} has had {len(ready)} of {wanted} workers for {_LACKING:.0f} s"
         recent = [at for at in self._restarts.get(name, []) if now - at < _CRASHING]
