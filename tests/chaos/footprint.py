@@ -27,7 +27,7 @@ class Footprint:
         descriptors: The supervisor's open files.
         processes: How many of each name there are, below the supervisor.
         zombies: The processes that have ended and nobody has asked about.
-        run: What is in the run folder, without numbers.
+        run: What is in the run folder, whichever slots are taken and however often archives were reloaded.
         temporary: What is in the folder for temporary files.
         logs: Megabytes of log files.
         files: How many log files.
@@ -63,7 +63,7 @@ class Footprint:
             descriptors=supervisor.num_fds(),
             processes=dict(names),
             zombies=zombies,
-            run=sorted(path.name.split("-")[0] for path in run.iterdir()),
+            run=sorted("slot" if len(path.name) == 1 else path.name.split("-")[0] for path in run.iterdir()),
             temporary=sorted(path.name for path in temporary.iterdir()),
             logs=sum(path.stat().st_size for path in logs) / _MEGABYTE,
             files=len(logs),

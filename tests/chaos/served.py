@@ -153,7 +153,7 @@ class Served:
         found = psutil.Process(self.process.pid)
         return [found, *found.children(recursive=True)]
 
-    def run(self, *words: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         """Another command in the same folder."""
         return subprocess.run(
             [*COMMAND, *words],

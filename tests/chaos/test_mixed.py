@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 INSTANCES = 2
 SETTINGS = f"instances: {INSTANCES}\nkeys: {{file: keys.txt}}\n"
 CLIENTS = 8
-HEALED = 120.0  # seconds that a fault may last
+HEALED = 300.0  # seconds that a fault may last
 STEADY = 3.0  # seconds of undisturbed load before a fault
 # A client's connection is cut, or nobody listens: what HAProxy's end does to those who are there.
 CUT = {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "IncompleteRead"}

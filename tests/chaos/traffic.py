@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-_TIMEOUT = 60.0  # seconds
+_TIMEOUT = 150.0  # seconds: more than the edge waits for an answer before it gives one itself
 _PAUSE = 0.05  # seconds after a refusal: less than Retry-After says, so that none is hidden
 
 

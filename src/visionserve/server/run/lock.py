@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from visionserve.server.errors import ServerError
+from visionserve.server.errors import ServerError, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def held(path: Path, pid: int) -> Iterator[None]:
         pid: This process's id, for others to find it by.
 
     Raises:
-        ServerError: Another process holds it.
+        ServerError: Another process holds it, or it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -38,8 +39,8 @@ def held(path: Path, pid: int) -> Iterator[None]:
                 continue
             raise ServerError(f"another server is starting or running here (process {holder(path) or 'unknown'})")
         file.truncate(0)
-        file.write(str(pid))
-        file.flush()
+        with writing(path):
+            os.write(file.fileno(), str(pid).encode())  # what stays in a buffer would fail again when it is closed
         yield
         file.truncate(0)
 
