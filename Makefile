@@ -36,7 +36,7 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-chaos test-chaos-hour test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
+	test-all test-masked test-chaos test-chaos-hour test-chaos-cost test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ test-chaos: $(VENV)/.test ## what dies under load, and what it costs; writes doc
 
 test-chaos-hour: $(VENV)/.test ## an hour under load with a fault a minute; writes docs/reliability.md  [MINUTES=60] [EVERY=60] [SEED=0]
 	$(BIN)/python -m pytest tests/chaos/test_mixed.py -m manual -s --minutes $(MINUTES) --every $(EVERY) --seed $(SEED) --write-reliability
+
+test-chaos-cost: $(VENV)/.test ## what the edge costs, on an otherwise idle machine; writes docs/reliability.md
+	$(BIN)/python -m pytest tests/chaos/test_cost.py -m manual -s --write-reliability
 
 test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, file to answer
 	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0

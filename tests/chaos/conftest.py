@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROWS = pytest.StashKey[list[Row]]()
 KINDS = pytest.StashKey[list[Kind]]()
+COSTS = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,13 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS], config.stash[KINDS] = [], []
+    config.stash[ROWS], config.stash[KINDS], config.stash[COSTS] = [], [], []
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if session.config.getoption("--write-reliability", default=False) and exitstatus == 0:
         reliability.write(session.config.stash[ROWS])
         reliability.write_kinds(session.config.stash[KINDS])
+        reliability.write_costs(session.config.stash[COSTS])
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,10 @@ _HEAD = (
     "| under 8 clients | sent | answered | 503, Retry-After | lost | longest answer, s | full rate after, s |\n"
     "|---|---:|---:|---:|---:|---:|---:|\n"
 )
+_COSTS_HEAD = (
+    "| model | clients | p50 past the edge, ms | more through it, ms | requests/s through it over past it |\n"
+    "|---|---:|---:|---:|---:|\n"
+)
 _KINDS_HEAD = (
     "| fault | times | sent | 503, Retry-After | lost | longest answer, s | full rate after, s: median | worst |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|\n"
@@ -109,6 +113,11 @@ def write(rows: list[Row]) -> None:
 def write_kinds(kinds: list[Kind]) -> None:
     """Put the kinds of the mixed run where the page has its table of them."""
     _write("mixed", _KINDS_HEAD, kinds, "make test-chaos-hour")
+
+
+def write_costs(rows: list[str]) -> None:
+    """Put what the edge costs where the page has its table of that."""
+    _write("costs", _COSTS_HEAD, rows, "make test-chaos-cost")
 
 
 def _write(block: str, head: str, rows: Sequence[object], command: str) -> None:

@@ -38,7 +38,8 @@ def _show(report: Report, console: Console) -> None:
     console.print(tried, got)
     console.print(
         f"{report.kinds.total()} requests in {report.seconds:.0f} s, worker restarts {report.restarts},"
-        f" the slowest answer to a whole picture {report.slowest:.2f} s, memory"
+        f" a whole picture waited {report.usual:.2f} s in the median and {report.delay:.2f} s"
+        f" longer at most, memory"
         f" of the workers {report.settled[0] / 1e6:.0f} MB when settled, {report.memory[-1] / 1e6:.0f} MB at"
         f" the end ({report.growth:+.1%})"
     )

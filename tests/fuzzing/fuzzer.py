@@ -7,6 +7,7 @@ repeat it: of a worker that ended all the requests that were under way.
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections import Counter
@@ -56,7 +57,7 @@ class Report:
         restarts: Workers that ended.
         memory: Resident bytes of all workers, sampled over the run.
         seconds: How long it took.
-        slowest: The longest that a whole picture waited for its answer among all that, in seconds.
+        waits: Seconds that each whole picture waited for its answer among all that.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
@@ -65,7 +66,17 @@ class Report:
     restarts: int = 0
     memory: list[int] = field(default_factory=list)
     seconds: float = 0.0
-    slowest: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    @property
+    def usual(self) -> float:
+        """Seconds that the median whole picture waited."""
+        return statistics.median(self.waits or [0.0])
+
+    @property
+    def delay(self) -> float:
+        """Seconds that the slowest whole picture waited longer than that."""
+        return max(self.waits, default=0.0) - self.usual
 
     @property
     def settled(self) -> list[int]:
@@ -161,7 +172,7 @@ class Fuzzer:
             if not response.ok and not self._is_documented(attempt, answer):
                 self._is_wrong(f"undocumented {answer}: {response.text[:200]}", attempt)
             if attempt.kind == WHOLE:
-                self.report.slowest = max(self.report.slowest, time.monotonic() - start)
+                self.report.waits.append(time.monotonic() - start)
                 if response.content != self._expected[attempt.body]:
                     self._is_wrong("the answer of a whole picture changed", attempt)
 

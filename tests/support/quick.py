@@ -32,10 +32,10 @@ maxBatchDelay: 1
 responseTimeout: 120
 startupTimeout: 300
 handler:
-  architecture: resnet18
+  architecture: {architecture}
   engine: {engine}
   precision: {precision}
-  weights: weights/quick.pth
+  weights: weights/{weights}
   labels: models/demo/colours.txt
   maxPixels: {max_pixels}
   maxImages: 4
@@ -43,16 +43,16 @@ handler:
 {more}"""
 
 
-def make(target: Path) -> None:
-    """Weights whose batch norms have seen pictures, so that pictures make a difference."""
+def make(target: Path, architecture: str = "resnet18", size: int = SIZE) -> None:
+    """Weights of a residual network whose batch norms have seen pictures, so that pictures make a difference."""
     torch.manual_seed(0)
-    network = torchvision.models.resnet18(num_classes=len(LABELS))
+    network = torchvision.models.get_model(architecture, num_classes=len(LABELS))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     with torch.no_grad():
         network.fc.weight.mul_(10)
-        network.train()(torch.stack([tensor(decoded(colours.picture(colour, 0))) for colour in LABELS]))
+        network.train()(torch.stack([tensor(decoded(colours.picture(colour, 0)), size) for colour in LABELS]))
     torch.save(network.state_dict(), target)
 
 
@@ -75,14 +75,17 @@ def build(
     precision: str = "fp32",
     workers: int = 2,
     more: str = "",
+    architecture: str = "resnet18",
+    size: int = SIZE,
 ) -> Built:
     """The model's archive in a project's folder; `more` are further lines of its YAML's handler."""
-    weights = project / "weights" / "quick.pth"
+    weights = project / "weights" / ("quick.pth" if size == SIZE else f"{architecture}.pth")
     if not weights.exists():
-        make(weights)
+        make(weights, architecture, size)
     source = project / "models" / "demo" / f"{name}.yaml"
     settings = {"max_pixels": max_pixels, "engine": engine, "precision": precision, "workers": workers}
-    source.write_text(_YAML.format(size=SIZE, more=more, **settings))
+    network = {"architecture": architecture, "weights": weights.name, "size": size}
+    source.write_text(_YAML.format(more=more, **network, **settings))
     return builder.build(project, catalog.read(source), source)
 
 
@@ -106,7 +109,7 @@ def decoded(picture: bytes) -> Image.Image:
     return Image.open(io.BytesIO(picture)).convert("RGB")
 
 
-def tensor(image: Image.Image) -> torch.Tensor:
-    resized = F.resize(image, [SIZE], InterpolationMode.BILINEAR, antialias=True)
-    normalised: torch.Tensor = F.normalize(F.to_tensor(F.center_crop(resized, [SIZE])), list(MEAN), list(STD))
+def tensor(image: Image.Image, size: int = SIZE) -> torch.Tensor:
+    resized = F.resize(image, [size], InterpolationMode.BILINEAR, antialias=True)
+    normalised: torch.Tensor = F.normalize(F.to_tensor(F.center_crop(resized, [size])), list(MEAN), list(STD))
     return normalised
