@@ -132,6 +132,17 @@ def test_states_and_facts_outlive_a_reload(start: Started) -> None:
     assert front.post().headers["Retry-After"] == "9"
 
 
+def test_its_figures_are_told_while_old_workers_end(start: Started) -> None:
+    front = start()
+    for _ in range(10):
+        # An open connection keeps the old worker until it is closed, a moment before the figures are asked for.
+        with requests.Session() as session:
+            session.get(f"http://{front.address}/livez", timeout=10)
+            front.edge.reload()
+        for _ in range(10):
+            assert front.edge.control.figures().under_way == 0
+
+
 def test_the_server_asks_on_a_socket_of_its_own(start: Started) -> None:
     import http.client
     import socket

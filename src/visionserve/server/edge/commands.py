@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # What a socket's address has room for, its closing zero aside.
 LONGEST_PATH = 107
 
+# What a table begins with.
+TABLE = "# pxname"
+
 _SECONDS = 10.0
 _PIECE = 65536  # bytes
 
@@ -53,7 +56,7 @@ def order(path: Path, command: str) -> None:
 
 def table(text: str) -> list[dict[str, str]]:
     """What `show stat` says, a row for each frontend, backend and server."""
-    start = text.find("# pxname")
+    start = text.find(TABLE)
     if start < 0:
         raise ServerError(f"HAProxy's statistics cannot be read: {text[:80]!r}")
     lines = [line for line in text[start + 2 :].splitlines() if "," in line]

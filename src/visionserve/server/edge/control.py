@@ -155,11 +155,9 @@ class Control:
             ServerError: HAProxy does not answer.
         """
         current = commands.table(commands.ask(self._folder / WORKER, "show stat"))
-        old = [
-            row
-            for pid in self.workers(old=True)
-            for row in commands.table(commands.ask(self._folder / MASTER, f"@!{pid} show stat"))
-        ]
+        past = [commands.ask(self._folder / MASTER, f"@!{pid} show stat") for pid in self.workers(old=True)]
+        # One that has just answered its last request and ended says nothing, or the master that it is not there.
+        old = [row for said in past if commands.TABLE in said for row in commands.table(said)]
         return _figures(current, old, tuple(self.states))
 
     def workers(self, *, old: bool = False) -> list[int]:
