@@ -22,6 +22,9 @@ PILLOWS ?=
 MINUTES ?= 60
 EVERY ?= 60
 REPLAY ?=
+BASE ?= debian:bookworm-slim
+BUILD ?=
+IMAGE_NAME := localhost/visionserve
 
 STORE := model_store
 TRUST := $(if $(filter-out 0 no false,$(TRUST_PICKLE)),--trust-pickle)
@@ -35,8 +38,8 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-chaos test-chaos-hour test-chaos-cost test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
+.PHONY: help container sbom install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
+	test-all test-masked test-chaos test-chaos-hour test-chaos-cost test-container test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +110,17 @@ test-chaos-hour: $(VENV)/.test ## an hour under load with a fault a minute; writ
 test-chaos-cost: $(VENV)/.test ## what the edge costs, on an otherwise idle machine; writes docs/reliability.md
 	$(BIN)/python -m pytest tests/chaos/test_cost.py -m manual -s --write-reliability
 
+container: ## build the container's image      [BASE=debian:bookworm-slim] [BUILD="--network host ..."]
+	podman build --format docker $(BUILD) --build-arg BASE=$(BASE) --file deploy/container/Containerfile --tag $(IMAGE_NAME) .
+
+sbom: $(VENV)/.container ## write what is in that image to reports/visionserve.spdx.json
+	@mkdir -p reports
+	PATH="$(abspath $(BIN)):$$PATH" deploy/container/sbom $(IMAGE_NAME) reports/visionserve.spdx.json
+	$(BIN)/pyspdxtools --infile reports/visionserve.spdx.json
+
+test-container: $(VENV)/.container $(VENV)/.test ## build the image on a Debian made here, and use it: a quarter of an hour [BUILD=]
+	BUILD="$(BUILD)" $(BIN)/python -m pytest -m manual -s tests/deploy/test_container.py
+
 test-forms: $(VENV)/.test ## every form of weights file x ResNet-50 and VGG-16, file to answer
 	$(BIN)/python -m pytest tests/archiver/test_forms.py -m "slow or manual or not slow" --durations=0
 
@@ -147,7 +161,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 # The tools of those who work on visionserve, each group when it is first asked for.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.benchmark: $(VENV)/.%: $(INSTALLED)
+$(VENV)/.test $(VENV)/.lint $(VENV)/.benchmark $(VENV)/.container: $(VENV)/.%: $(INSTALLED)
 	@echo "installing what make $* needs"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group $*
 	@touch $@
