@@ -120,7 +120,8 @@ class _OnTerminal(logging.Handler):
 @contextmanager
 def _logged(project: Project) -> Iterator[None]:
     """Write down what the supervisor does, and tell what matters."""
-    project.logs.mkdir(parents=True, exist_ok=True)
+    # Resolved: it may be a link to where there is nothing yet, as in a container whose root cannot be written.
+    project.logs.resolve().mkdir(parents=True, exist_ok=True)
     file = _InFile(project.logs / "supervisor.log", maxBytes=_LOG_BYTES, backupCount=_LOGS)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("visionserve.server")
