@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +18,7 @@ from visionserve.server.errors import ServerError
 from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 MULTI_LINE = """\
 models={\\
@@ -216,3 +219,35 @@ def test_what_is_shown_is_what_is_written_but_passwords(tmp_path: Path) -> None:
     assert [line for line in properties.render().splitlines() if line not in shown] == ["keystore_pass=hush"]
     assert "keystore_pass=***" in shown
     assert [line.partition("=")[0] for line in shown] == sorted(properties.values)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """A user who may not open every port."""
+    lowest = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if not lowest.exists() or int(lowest.read_text()) < 90:
+        pytest.skip("every user may open port 81 here")
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_a_port_that_is_not_permitted_is_not_called_in_use() -> None:
+    shipped = Properties.read(REPOSITORY / "config.properties").on_free_ports()
+    with pytest.raises(
+        ServerError, match=r"port 81 \(management_address .*\) is not permitted to this user; choose"
+    ):
+        shipped.replace(management_address="http://127.0.0.1:81").require_free_ports()
+
+
+def test_a_port_is_looked_for_on_its_own_address() -> None:
+    shipped = Properties.read(REPOSITORY / "config.properties").on_free_ports()
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError, match=rf"port {port} \(metrics_address in config\.properties\) is in use"):
+            shipped.replace(metrics_address=f"http://127.0.0.2:{port}").require_free_ports()
+        shipped.replace(metrics_address=f"http://127.0.0.3:{port}").require_free_ports()

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
+from visionserve.server.errors import ServerError
 from visionserve.server.supervision import memory
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 FILLED = "import sys; held = bytearray(b'x') * 200_000_000; print('held', flush=True); input()"
 
@@ -38,3 +38,18 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert memory.free() > 2_000_000
     (tmp_path / "memory.max").write_text("3000000\n")
     assert memory.free() == min(2_000_000, psutil.virtual_memory().available)
+
+
+def test_a_second_instance_without_room_is_refused_with_both_numbers_and_the_choice_of_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {1: 100 << 20, 2: 300 << 20}
+    monkeypatch.setattr(memory, "taken", sizes.__getitem__)
+    monkeypatch.setattr(memory, "free", lambda: 331 << 20)
+    memory.require_room([1, 2])  # the larger one, and a tenth more
+    monkeypatch.setattr(memory, "free", lambda: 329 << 20)
+    with pytest.raises(
+        ServerError, match=r"needs 330 MB, and 329 MB are free: 'visionserve reload --gap' ends the old one first"
+    ):
+        memory.require_room([1, 2])
+    memory.require_room([])  # there is none to go by

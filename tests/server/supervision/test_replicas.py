@@ -33,6 +33,7 @@ class Started:
         self.all: list[Any] = []
         self.fails: Callable[[Mapping[str, Path]], bool] = lambda _archives: False
         self.fewest = 100
+        self.closed: list[Any] = []
 
     def __iter__(self) -> Iterator[Any]:
         return iter(list(self.all))
@@ -51,7 +52,8 @@ class Started:
         self.all.append(instance)
         return instance
 
-    def close(self, instance: Any) -> None: ...
+    def close(self, instance: Any) -> None:
+        self.closed.append(instance)
 
     def retire(self, instance: Any, _seconds: float) -> None:
         self.end(instance)
@@ -127,3 +129,19 @@ def test_one_that_is_ill_is_replaced_once_and_its_cause_counted(started: Started
     assert len(started) == 3
     assert ill not in started
     assert replicas.causes == {"silent": 1}
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_one_that_answers_wrongly_is_asked_no_more_before_there_is_another(
+    is_wrong: bool, started: Started, replicas: Replicas
+) -> None:
+    ill = cast("Instance", started.all[0])
+    closed: list[list[Any]] = []
+
+    def fails(_archives: Mapping[str, Path]) -> bool:
+        closed.append(list(started.closed))
+        return False
+
+    started.fails = fails
+    replicas.replace(ill, "red", is_wrong=is_wrong)
+    assert closed == [[ill] if is_wrong else []]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import threading
@@ -98,6 +99,16 @@ def test_a_worker_that_refuses_what_it_loads(found: Any, tmp_path: Path, monkeyp
     line = "2026-01-01 INFO  W-9000-quick_1.0-stdout MODEL_LOG - visionserve cannot serve quick: it is damaged\n"
     (tmp_path / "workers.log").write_text(line)
     assert found() == ("a worker of quick refuses to serve: it is damaged", False)
+
+
+def test_workers_that_die_again_and_again(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids = itertools.count(1 << 23)  # more than any process has
+
+    def describe(*_: object) -> dict[str, Any]:
+        return {"minWorkers": 1, "workers": [{"pid": next(pids), "status": "READY"}]}
+
+    monkeypatch.setattr(Described, "describe", describe)
+    assert found() == ("5 workers of quick died within 60 s", False)
 
 
 def test_it_goes_on_looking_while_a_golden_picture_is_not_answered(
