@@ -62,7 +62,7 @@ def test_it_listens_nowhere_else(start: Started) -> None:
     assert listening == {(front.host, front.port)}
 
 
-def test_stopping_answers_what_it_has_and_refuses_what_comes(start: Started) -> None:
+def test_draining_answers_what_it_has_and_refuses_what_comes(start: Started) -> None:
     front = start()
     answers: list[requests.Response] = []
     asking = threading.Thread(
@@ -71,26 +71,19 @@ def test_stopping_answers_what_it_has_and_refuses_what_comes(start: Started) -> 
     asking.start()
     while not front.control.figures().under_way:
         time.sleep(0.01)
-    stopped: list[bool] = []
-    stopping = threading.Thread(target=lambda: stopped.append(front.edge.stop(5)))
-    stopping.start()
-    end = time.monotonic() + 5
-    while (refused := front.post()).status_code == 200 and time.monotonic() < end:
-        pass
+    front.control.set_draining(draining=True)
+    refused = front.post()
     assert (refused.status_code, refused.json()["type"], refused.headers["Connection"]) == (
         503,
         "Draining",
         "close",
     )
-    stopping.join()
     asking.join()
-    assert stopped == [True]
     assert answers[0].status_code == 200
-    assert not front.edge.alive
-    assert not psutil.pid_exists(front.edge.pid)
+    assert front.control.figures().under_way == 0
 
 
-def test_stopping_does_not_wait_longer_than_it_may(start: Started) -> None:
+def test_killing_it_waits_for_no_answer(start: Started) -> None:
     front = start()
 
     def ask() -> None:
@@ -102,8 +95,10 @@ def test_stopping_does_not_wait_longer_than_it_may(start: Started) -> None:
     while not front.control.figures().under_way:
         time.sleep(0.01)
     began = time.monotonic()
-    assert not front.edge.stop(0.2)
+    front.edge.kill()
     assert time.monotonic() - began < 2
+    assert not front.edge.alive
+    assert not psutil.pid_exists(front.edge.pid)
     asking.join()
 
 

@@ -53,14 +53,12 @@ class Figures:
         under_way: The requests that are here and not answered; of large ones, those whose bodies come.
         queue: Those of them that wait for an instance.
         connections: The clients' open connections.
-        answers: How many answers of each class clients got: `2xx`, `3xx`, `4xx`, `5xx`.
     """
 
     slots: Mapping[str, SlotFigures]
     under_way: int
     queue: int
     connections: int
-    answers: Mapping[str, int]
 
 
 class Control:
@@ -222,10 +220,6 @@ def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Se
         under_way=total("scur", "BACKEND"),
         queue=total("qcur", "BACKEND"),
         connections=total("scur", "FRONTEND", ("clients",)),
-        answers={
-            f"{digit}xx": total(f"hrsp_{digit}xx", "FRONTEND", ("clients",), rows=current)
-            for digit in (2, 3, 4, 5)
-        },
     )
 
 

@@ -99,14 +99,13 @@ class Edge:
         """Whether HAProxy runs. When one of its workers dies, all of it ends."""
         return self._process.poll() is None
 
-    def reload(self, settings: Serving | None = None, metadata: Mapping[str, Path] | None = None) -> None:
-        """Read certificate, keys and metadata anew, and other settings if they are given. No request is lost.
+    def reload(self, metadata: Mapping[str, Path] | None = None) -> None:
+        """Read certificate and keys anew, and take other metadata if they are given. No request is lost.
 
         Raises:
             ServerError: HAProxy refuses what it would have to read; it goes on as before.
         """
-        before = self._settings, self._metadata
-        self._settings, self._metadata = settings or self._settings, metadata or self._metadata
+        before, self._metadata = self._metadata, metadata or self._metadata
         saved = {
             name: (self._folder / name).read_bytes()
             for name in (_CONFIGURATION, _CERTIFICATE, control.KEYS)
@@ -118,33 +117,13 @@ class Edge:
             os.kill(self.pid, signal.SIGUSR2)
             self._wait(lambda: self._replaced(old), "it did not take the new configuration")
         except BaseException:
-            self._settings, self._metadata = before
+            self._metadata = before
             for name, content in saved.items():
                 _write(self._folder / name, content)
             raise
         self.control.apply()
         if self._settings.keys is not None and self._settings.keys.requests_per_second:
             rates.write(self._folder / control.WORKER, counts)
-
-    def stop(self, seconds: float) -> bool:
-        """Refuse new requests, wait until the others are answered, and end.
-
-        Args:
-            seconds: How long to wait.
-
-        Returns:
-            Whether all were answered.
-        """
-        answered = False
-        with contextlib.suppress(ServerError):
-            self.control.set_draining(draining=True)
-            end = time.monotonic() + seconds
-            while (
-                self.alive and not (answered := self.control.figures().under_way == 0) and time.monotonic() < end
-            ):
-                time.sleep(_POLL)
-        self.kill()
-        return answered
 
     def kill(self) -> None:
         """End at once."""
