@@ -31,9 +31,9 @@ def ready(root: Root = Path()) -> None:
         output.print("loading" if loading else "not running")
         raise typer.Exit(_NOT_READY if loading else _NOT_RUNNING)
     if running.orders:
-        said = next(orders.give(Path(running.orders), {"order": "status"}))
-        if not said["ready"]:
-            why = said["trouble"] or ("draining" if said["draining"] else "workers are missing")
+        found = orders.status(Path(running.orders))
+        if not found.is_ready:
+            why = found.trouble or ("draining" if found.is_draining else "workers are missing")
             output.print(f"not ready: {why}")
             raise typer.Exit(_NOT_READY)
     with Client(running.own or running.inference) as client:

@@ -38,18 +38,18 @@ def reload(
 
     if keys and (models or gap):
         raise typer.BadParameter("--keys reads no archives: leave MODEL and --gap out")
-    running = supervised(Project(root))
+    running = _supervised(Project(root))
     if keys:
-        list(orders.give(Path(running.orders), {"order": "reread"}))
+        orders.read_again(Path(running.orders))
         output.print("read again: keys and certificate")
         return
     with busy("a new instance is loading"):
-        for said in orders.give(Path(running.orders), {"order": "reload", "models": models or [], "gap": gap}):
-            output.print(marked("green", "proven", f" {said['model']} after {said['seconds']:.1f} s"))
+        for name, seconds in orders.reload(Path(running.orders), models or [], gap=gap):
+            output.print(marked("green", "proven", f" {name} after {seconds:.1f} s"))
     output.print("reloaded; the instances before have answered what they had")
 
 
-def supervised(project: Project) -> Running:
+def _supervised(project: Project) -> Running:
     """The project's server, which takes orders.
 
     Raises:

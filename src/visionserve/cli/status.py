@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
 from visionserve.cli.console import Root, output
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _NOT_RUNNING = 3  # what init scripts' `status` exits with when the service is not running
+_ANSWERED = 5.0  # seconds that an instance may take to say how it is
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -19,7 +24,6 @@ def add_commands(app: typer.Typer) -> None:
 
 def status(root: Root = Path()) -> None:
     """Say whether the server runs, and which models are ready; exit code 3 when it does not run."""
-    from visionserve.client import Client
     from visionserve.project import Project
     from visionserve.server.run import record
     from visionserve.server.supervision import orders
@@ -28,24 +32,42 @@ def status(root: Root = Path()) -> None:
     if running is None:
         output.print("not running")
         raise typer.Exit(_NOT_RUNNING)
-    table = Table("model", "workers ready", "batch size", "queue")
-    with Client(running.inference, running.management) as client:
-        for name in client.models():
-            model = client.describe(name)
-            ready, wanted = client.workers_ready(name)
-            queue = model["jobQueueStatus"]
-            waiting, free = queue["pendingRequests"], queue["remainingCapacity"]
-            table.add_row(name, f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}")
+    found = orders.status(Path(running.orders)) if running.orders else None
     output.print(f"running (process {running.pid}) at {running.inference}")
-    output.print(table)
-    if running.orders:
-        said = next(orders.give(Path(running.orders), {"order": "status"}))
-        state = "ready" if said["ready"] else "draining" if said["draining"] else "not ready"
-        output.print(f"{state}{': ' if said['trouble'] else ''}{said['trouble']}")
-        counts = {
-            "workers started again": said["workersRestarted"],
-            "reloads": said["reloaded"],
-            "HAProxy started again": said["edgesRestarted"],
-            **{f"instances replaced, {why}": count for why, count in said["replaced"].items()},
-        }
-        output.print("; ".join(f"{what}: {count}" for what, count in counts.items()))
+    output.print(_table(found.instances if found else {"": running.management}))
+    if found is None:
+        return
+    state = "ready" if found.is_ready else "draining" if found.is_draining else "not ready"
+    output.print(f"{state}{': ' if found.trouble else ''}{found.trouble}", soft_wrap=True)
+    counts = {
+        "workers started again": found.workers_restarted,
+        "reloads": found.reloads,
+        "HAProxy started again": found.edge_restarts,
+        **{f"instances replaced, {why}": count for why, count in found.replaced.items()},
+    }
+    output.print("; ".join(f"{what}: {count}" for what, count in counts.items()), soft_wrap=True)
+
+
+def _table(instances: Mapping[str, str]) -> Table:
+    """What each instance says of its models.
+
+    Args:
+        instances: The management address of each, by the name of its slot; an ill one may not answer there.
+    """
+    from visionserve.calls import Unreachable
+    from visionserve.client import Client
+
+    table = Table("instance", "model", "workers ready", "batch size", "queue")
+    for slot, management in instances.items():
+        with Client("", management, management_seconds=_ANSWERED) as client:
+            try:
+                for name in client.models():
+                    model = client.describe(name)
+                    ready, wanted = client.workers_ready(name)
+                    queue = model["jobQueueStatus"]
+                    waiting, free = queue["pendingRequests"], queue["remainingCapacity"]
+                    row = f"{ready} of {wanted}", str(model["batchSize"]), f"{waiting} of {waiting + free}"
+                    table.add_row(slot, name, *row)
+            except Unreachable:
+                table.add_row(slot, "does not answer")
+    return table

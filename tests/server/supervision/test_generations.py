@@ -26,10 +26,10 @@ def test_what_was_admitted_stays_until_nobody_needs_it(tmp_path: Path) -> None:
     run.mkdir()
     archive.write_bytes(b"old")
     other.write_bytes(b"other")
-    generations = Generations(run, admission.kept)
-    first = generations.keep({"a": archive, "b": other})
+    generations = Generations({"a": archive, "b": other}, run, admission.kept)
+    first = generations.keep()
     replace(archive, b"new")
-    second = {**first, **generations.keep({"a": archive})}
+    second = {**first, **generations.keep(["a"])}
     assert {name: path.read_bytes() for name, path in first.items()} == {"a": b"old", "b": b"other"}
     assert {name: path.read_bytes() for name, path in second.items()} == {"a": b"new", "b": b"other"}
     generations.forget_all_but(second.values())
@@ -40,11 +40,23 @@ def test_what_was_admitted_stays_until_nobody_needs_it(tmp_path: Path) -> None:
     assert archive.read_bytes() == b"new"
 
 
+def test_a_model_that_is_not_served_and_an_archive_that_is_gone_are_named(tmp_path: Path) -> None:
+    generations = Generations({"b": tmp_path / "b.mar", "a": tmp_path / "a.mar"}, tmp_path, admission.kept)
+    with pytest.raises(ServerError, match="c is not served; served are a, b"):
+        generations.keep(["c"])
+    with pytest.raises(ServerError, match=r"a\.mar is not there any more"):
+        generations.keep(["a"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
     def refuse(_archive: Path, place: Path) -> Path:
         place.write_bytes(b"half")
         raise ServerError("refused")
 
-    with pytest.raises(ServerError):
-        Generations(tmp_path, refuse).keep({"a": tmp_path / "a.mar"})
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a.mar").touch()
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(ServerError, match="refused"):
+        Generations({"a": tmp_path / "a.mar"}, run, refuse).keep()
+    assert list(run.iterdir()) == []

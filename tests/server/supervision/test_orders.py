@@ -13,6 +13,7 @@ from visionserve.runtime.errors import IntegrityError
 from visionserve.server.errors import ServerError
 from visionserve.server.supervision import orders
 from visionserve.server.supervision.orders import Orders, carried_out
+from visionserve.server.supervision.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def test_an_order_is_done_and_told(fails: Exception | None, message: str | None,
     events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def work(tell: Callable[[dict[str, Any]], None]) -> None:
-        tell({"thread": threading.current_thread().name})
+        tell({"model": threading.current_thread().name, "seconds": 1.0})
         if fails:
             raise fails
 
@@ -53,16 +54,34 @@ def test_an_order_is_done_and_told(fails: Exception | None, message: str | None,
     heard = []
     try:
         if message is None:
-            heard = list(orders.give(tmp_path / "orders.sock", {"order": "x"}))
+            heard = list(orders.reload(tmp_path / "orders.sock", [], gap=False))
         else:
             with pytest.raises(ServerError, match=message):
-                heard.extend(orders.give(tmp_path / "orders.sock", {"order": "x"}))
+                heard.extend(orders.reload(tmp_path / "orders.sock", [], gap=False))
     finally:
         supervisor.join(10)
         taking.close()
-    assert message is not None or heard == [{"thread": "the supervisor's"}]
+    assert message is not None or heard == [("the supervisor's", 1.0)]
 
 
 def test_where_nobody_takes_orders(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="does not take orders"):
-        list(orders.give(tmp_path / "none.sock", {}))
+        orders.status(tmp_path / "none.sock")
+
+
+def test_a_status_arrives_as_it_was_sent(tmp_path: Path) -> None:
+    sent = Status(
+        is_ready=False,
+        is_draining=True,
+        trouble="no room",
+        instances={"b": "unix:/run/b/management.sock"},
+        workers_restarted=1,
+        replaced={"Java ended with code -9": 2},
+        reloads=3,
+        edge_restarts=4,
+    )
+    taking = Orders(tmp_path / "orders.sock", lambda _: iter([sent.write()]))
+    try:
+        assert orders.status(tmp_path / "orders.sock") == sent
+    finally:
+        taking.close()

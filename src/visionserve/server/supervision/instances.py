@@ -49,18 +49,50 @@ class Instance:
         return self.watch is not None and self.watch.is_whole
 
 
+@dataclass(frozen=True)
+class Setup:
+    """How an instance is started, whichever slot it is in.
+
+    Attributes:
+        folder: The run folder.
+        logs: The folder below which each slot has its log files.
+        properties: How a TorchServe is run.
+        environment: Variables that it and its workers are to see beside those that tune them.
+        warden: What ends it when this process is killed.
+        timeout: Seconds that its models may take to become ready.
+    """
+
+    folder: RunFolder
+    logs: Path
+    properties: Properties
+    environment: Sequence[str]
+    warden: Warden
+    timeout: float
+
+    def start(self, slot: str, archives: Mapping[str, Path]) -> TorchServe:
+        """Start a TorchServe in a slot.
+
+        Raises:
+            ServerError: It cannot be had.
+        """
+        folder = self.folder.slot(slot)
+        return TorchServe(
+            archives,
+            self.properties.on_sockets(folder),
+            self.logs / slot,
+            folder=folder,
+            warden=self.warden,
+            variables=self.environment,
+        )
+
+
 class Instances:
     """Those that serve now.
 
     Args:
         slots: Where instances can be; one more than there are instances, so that one can take another's place.
-        folder: The run folder.
-        logs: The folder below which each slot has its log files.
-        properties: How a TorchServe is run.
-        environment: Variables that it and its workers are to see beside those that tune them.
-        warden: What ends them when this process is killed.
+        setup: How they are started.
         control: Gives the edge's, which leads clients to them.
-        timeout: Seconds that models may take to become ready.
         look: Called while there is nothing to do but to wait; may raise to end the waiting.
         ill: Called, in a thread of the watch's own, with an instance that should be replaced, the reason, and
             whether it answers wrongly.
@@ -69,19 +101,12 @@ class Instances:
     def __init__(
         self,
         slots: Sequence[Slot],
-        folder: RunFolder,
-        logs: Path,
-        properties: Properties,
-        environment: Sequence[str],
-        warden: Warden,
+        setup: Setup,
         control: Callable[[], Control],
-        timeout: float,
         look: Callable[[], None],
         ill: Callable[[Instance, str, bool], None],
     ) -> None:
-        self._slots, self._folder, self._logs, self._properties = slots, folder, logs, properties
-        self._environment = environment
-        self._warden, self._control, self._timeout = warden, control, timeout
+        self._slots, self._setup, self._control = slots, setup, control
         self._look, self._ill = look, ill
         self._all: list[Instance] = []
 
@@ -109,14 +134,9 @@ class Instances:
         slot = next(slot for slot in self._slots if slot.name not in taken)
         for archive in archives.values():
             store.require_undamaged(archive)
-        folder = self._folder.slot(slot.name)
-        properties = self._properties.on_sockets(folder)
-        logs = self._logs / slot.name
-        server = TorchServe(
-            archives, properties, logs, folder=folder, warden=self._warden, variables=self._environment
-        )
+        server = self._setup.start(slot.name, archives)
         try:
-            for name, seconds in health.wait_until_ready(server, self._timeout, self._look):
+            for name, seconds in health.wait_until_ready(server, self._setup.timeout, self._look):
                 ready(name, seconds)
         except BaseException:
             server.stop(drained=True)

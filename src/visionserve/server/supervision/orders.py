@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.errors import ServerError
+from visionserve.server.supervision.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+# What can be ordered.
+STATUS, RELOAD, READ_AGAIN = "status", "reload", "read again"
 
 
 class Orders:
@@ -52,7 +56,45 @@ class Orders:
         self._server.server_close()
 
 
-def give(path: Path, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def status(path: Path) -> Status:
+    """Ask what the supervisor does.
+
+    Raises:
+        ServerError: Nobody takes orders.
+    """
+    (document,) = _give(path, {"order": STATUS})
+    return Status.read(document)
+
+
+def reload(path: Path, models: Sequence[str], *, gap: bool) -> Iterator[tuple[str, float]]:
+    """Have the archives that are in the model store now served, and wait until they are.
+
+    Args:
+        path: The socket.
+        models: Their models; without any, all that are served.
+        gap: Whether an old instance ends before the new one starts, for lack of memory.
+
+    Yields:
+        Each model's name when it is proven, and the seconds that took.
+
+    Raises:
+        ServerError: Nobody takes orders, or an archive cannot be served.
+    """
+    for said in _give(path, {"order": RELOAD, "models": list(models), "gap": gap}):
+        yield said["model"], said["seconds"]
+
+
+def read_again(path: Path) -> None:
+    """Have keys and certificate read anew, and wait until they are.
+
+    Raises:
+        ServerError: Nobody takes orders, or one of them cannot be read.
+    """
+    for _ in _give(path, {"order": READ_AGAIN}):
+        pass
+
+
+def _give(path: Path, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Give an order, and yield what the supervisor says to it.
 
     Raises:

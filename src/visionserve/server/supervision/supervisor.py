@@ -19,15 +19,16 @@ from visionserve.server.run import notify, record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings import heap, safety
-from visionserve.server.supervision import disk, layout, memory
+from visionserve.server.supervision import disk, layout, memory, orders
 from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.generations import Generations
-from visionserve.server.supervision.instances import Instance, Instances
+from visionserve.server.supervision.instances import Instance, Instances, Setup
 from visionserve.server.supervision.orders import Orders, carried_out
 from visionserve.server.supervision.replicas import Replicas
+from visionserve.server.supervision.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from visionserve.project import Project
@@ -69,12 +70,12 @@ class Supervisor:
         timeout: float,
     ) -> None:
         self._project, self._settings, self._properties = project, settings, properties
-        self._admit, self._timeout, self._wanted = admit, timeout, dict(archives)
+        self._admit, self._timeout, self._sources = admit, timeout, dict(archives)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._asked = 0
         self._draining = False
         self._told_at = 0.0
-        self.reloaded = 0
+        self._reloads = 0
 
     def end(self) -> None:
         """Ask it to end, from anywhere; asked a second time, it waits for no request any more."""
@@ -99,32 +100,28 @@ class Supervisor:
             self._folder = RunFolder.make(self._project)
             stack.callback(self._folder.remove)
             self._warden.remove(self._folder.path)
-            self._generations = Generations(self._folder.path, self._admit)
-            archives = self._generations.keep(self._wanted)
+            self._generations = Generations(self._sources, self._folder.path, self._admit)
+            archives = self._generations.keep()
             if said := heap.require_room(self._properties, archives):
                 logger.warning(said)
-            self._slots = layout.slots(self._folder, self._settings)
+            slots = layout.slots(self._folder, self._settings)
             whole = layout.completed(self._settings, self._project, self._properties)
-            self._front = Front(whole, self._slots, self._folder, self._project.logs, archives, self._warden)
+            self._front = Front(whole, slots, self._folder, self._project.logs, archives, self._warden)
             stack.callback(self._front.kill)
-            self._instances = Instances(
-                self._slots,
+            setup = Setup(
                 self._folder,
                 self._project.logs,
                 self._properties,
                 self._settings.environment,
                 self._warden,
-                lambda: self._front.control,
                 self._timeout,
-                self._look,
-                self._found_ill,
             )
+            self._instances = Instances(slots, setup, lambda: self._front.control, self._look, self._found_ill)
             stack.callback(self._instances.end_all)
             self._replicas = Replicas(
                 self._instances, self._settings.instances, archives, self._settings.drain_seconds, self._started
             )
-            orders = Orders(self._folder.orders, self._obey)
-            stack.callback(orders.close)
+            stack.callback(Orders(self._folder.orders, self._obey).close)
             stack.callback(self._drain)
             with suppress(Ending):
                 proven: dict[str, float] = {}
@@ -174,7 +171,7 @@ class Supervisor:
         running = record.Running(
             inference=self._front.url,
             management=instance.server.properties.management,
-            archives={name: str(path) for name, path in self._wanted.items()},
+            archives={name: str(path) for name, path in self._sources.items()},
             orders=str(self._folder.orders),
             drain_seconds=self._settings.drain_seconds,
             own=self._front.own,
@@ -194,42 +191,39 @@ class Supervisor:
             for name, archive in self._replicas.archives.items():
                 health.require_known_answer(client, name, archive)
 
-    # What others may ask for.
-
     def _obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Do what an order says, in a thread of its own: `status`, or the others in the supervisor's thread."""
-        if order.get("order") == "status":
-            yield self.status()
-            return
-        if order.get("order") == "reread":
-            yield from carried_out(self._events, lambda _: self._front.reread())
-            return
-        named, gap = list(order.get("models", [])), bool(order.get("gap"))
-        yield from carried_out(self._events, lambda tell: self._reload(named, tell, gap=gap))
+        """Do what another command orders, and tell it what comes of it; called in a thread of the order's own.
 
-    def status(self) -> dict[str, Any]:
+        What changes anything is done in the supervisor's thread.
+        """
+        match order:
+            case {"order": orders.STATUS}:
+                yield self.status().write()
+            case {"order": orders.READ_AGAIN}:
+                yield from carried_out(self._events, lambda _: self._front.reread())
+            case {"order": orders.RELOAD, "models": models, "gap": gap}:
+                yield from carried_out(self._events, lambda tell: self._reload(models, tell, gap=gap))
+            case _:
+                raise ServerError(f"{order!r} is no order")
+
+    def status(self) -> Status:
         """What it does, and what has happened since the start."""
-        return {
-            "ready": self._front.is_ready,
-            "draining": self._draining,
-            "trouble": self._replicas.trouble or disk.complaint((self._folder.path, self._project.logs)),
-            "instances": [instance.slot.name for instance in self._instances],
-            "workersRestarted": sum(instance.watch.restarted for instance in self._instances if instance.watch),
-            "replaced": self._replicas.causes,
-            "reloaded": self.reloaded,
-            "edgesRestarted": self._front.restarts,
-        }
+        return Status(
+            is_ready=self._front.is_ready,
+            is_draining=self._draining,
+            trouble=self._replicas.trouble or disk.complaint((self._folder.path, self._project.logs)),
+            instances={each.slot.name: each.server.properties.management for each in self._instances},
+            workers_restarted=sum(each.watch.restarted for each in self._instances if each.watch),
+            replaced=self._replicas.causes,
+            reloads=self._reloads,
+            edge_restarts=self._front.restarts,
+        )
 
-    def _reload(self, named: list[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:
+    def _reload(self, models: Sequence[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:
         """Serve the archives that are in the model store now; if one cannot be served, nothing changes."""
-        if strange := [name for name in named if name not in self._wanted]:
-            raise ServerError(f"{strange[0]} is not served; served are {', '.join(sorted(self._wanted))}")
-        names = named or list(self._wanted)
-        if gone := [self._wanted[name] for name in names if not self._wanted[name].is_file()]:
-            raise ServerError(f"{gone[0]} is not there any more; what was served goes on")
         if not gap:
             memory.require_room([instance.server.process.pid for instance in self._instances])
-        kept = self._generations.keep({name: self._wanted[name] for name in names})
+        kept = self._generations.keep(models)
         try:
             self._replicas.update(
                 {**self._replicas.archives, **kept},
@@ -239,7 +233,7 @@ class Supervisor:
         finally:
             self._generations.forget_all_but(self._replicas.used)
         self._front.show(self._replicas.archives)
-        self.reloaded += 1
+        self._reloads += 1
 
     def _drain(self) -> None:
         """Answer what was accepted, and refuse what comes."""

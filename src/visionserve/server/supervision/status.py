@@ -1,0 +1,43 @@
+"""What the supervisor says of itself to whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What it does, and what has happened since its start.
+
+    Attributes:
+        is_ready: Whether every model is proven and all workers are there.
+        is_draining: Whether it was asked to end, and answers what it has accepted.
+        trouble: Why it has fewer instances than it should, or no room on a disk; empty if all is well.
+        instances: The management address of each instance that serves, by the name of its slot.
+        workers_restarted: How often TorchServe has started a worker again, in the instances that serve.
+        replaced: How often instances were replaced, for each reason.
+        reloads: How often other archives were taken.
+        edge_restarts: How often HAProxy ended and was started again.
+    """
+
+    is_ready: bool
+    is_draining: bool
+    trouble: str
+    instances: Mapping[str, str]
+    workers_restarted: int
+    replaced: Mapping[str, int]
+    reloads: int
+    edge_restarts: int
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Status:
+        """A status from the document that `write` made of it."""
+        return cls(**document)
+
+    def write(self) -> dict[str, Any]:
+        """The status as a JSON document."""
+        return asdict(self)
