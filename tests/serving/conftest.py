@@ -99,7 +99,9 @@ def server(
     archives = {name: built.archive.path for name, built in demo_archives.items()}
     archives[BATCHING_MODEL] = batching_archive
     archives["quick"] = quick.build(project, "quick").archive.path
+    # One of the gRPC ports is where TorchServe would have it, so that tests can ask it.
     properties = Properties.read(project / "config.properties").on_free_ports()
+    properties = properties.replace(grpc_management_address="127.0.0.1")
     with ExitStack() as ending:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in {**SECRETS, **NAMED}.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,15 @@ def test_no_code_is_loaded_over_grpc(method: str, message: bytes, server: TorchS
     ).stdout.decode()
     assert "grpc-status: 7" in headers  # permission denied
     assert "Model API disabled" in headers
+
+
+def test_nobody_can_connect_to_grpc(server: TorchServe) -> None:
+    port = int(server.properties.values["grpc_inference_port"])
+    listening = {each.laddr for process in tree(server) for each in process.net_connections("inet")}
+    (where,) = {address.ip for address in listening if address.port == port}
+    for host in (where, "127.0.0.1", "::1"):
+        with pytest.raises(OSError, match=r"unreachable|refused|assign"):
+            socket.create_connection((host, port), TIMEOUT)
 
 
 def test_workers_and_decoders_inherit_no_secrets(server: TorchServe) -> None:

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import socket
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ _ADDRESSES = {
 UNIX = "unix:"  # how TorchServe writes the address of a Unix socket, before its path
 _GRPC_PORTS = {"grpc_inference_port": "7070", "grpc_management_port": "7071"}
 _GRPC_HOSTS = {"grpc_inference_port": "grpc_inference_address", "grpc_management_port": "grpc_management_address"}
+# TorchServe cannot do without its gRPC ports, which ask nobody for a key and can end a worker. Linux lets a server
+# listen at a broadcast address, and nobody connect to one (ENETUNREACH by tcp_v4_connect in net/ipv4/tcp_ipv4.c).
+UNREACHABLE = "127.255.255.255" if sys.platform == "linux" else "127.0.0.1"
 # Where no port is written: of HTTP and HTTPS.
 _USUAL_PORTS = dict(zip(_ADDRESSES, ((80, 443), (8081, 8444), (8082, 8445)), strict=True))
 # Settings of a run that the file does not decide: what is served is what is asked for, each as its archive says.
@@ -51,7 +55,8 @@ class Properties:
         Raises:
             ServerError: The file cannot be read, or TorchServe does not know a key or would not take its value.
         """
-        return cls({**_ADDRESSES, **_GRPC_PORTS, **cls._load(DEFAULT_CONFIG), **cls._load(path)})
+        nowhere = dict.fromkeys(_GRPC_HOSTS.values(), UNREACHABLE)
+        return cls({**_ADDRESSES, **_GRPC_PORTS, **nowhere, **cls._load(DEFAULT_CONFIG), **cls._load(path)})
 
     @classmethod
     def _load(cls, path: Path) -> dict[str, str]:
@@ -107,10 +112,11 @@ class Properties:
     def on_sockets(self, folder: Path) -> Properties:
         """The same settings with every listener a Unix socket in a folder: `inference.sock` and so on.
 
-        TorchServe cannot do without its two gRPC ports, so those are on loopback, wherever there is room.
+        gRPC is where nobody can reach it, at ports wherever there is room.
         """
         sockets = {key: f"{UNIX}{folder / key.partition('_')[0]}.sock" for key in _ADDRESSES}
-        return self.replace(**sockets, **dict.fromkeys(_GRPC_PORTS, "0"))
+        nowhere = dict.fromkeys(_GRPC_HOSTS.values(), UNREACHABLE)
+        return self.replace(**sockets, **nowhere, **dict.fromkeys(_GRPC_PORTS, "0"))
 
     def require_free_ports(self) -> None:
         """Check that every listener can be opened.
@@ -138,7 +144,7 @@ class Properties:
         if key in _GRPC_PORTS:
             if not KINDS[key].fits(self.values[key]):
                 raise ValueError(key)
-            return self.values.get(_GRPC_HOSTS[key], "127.0.0.1"), int(self.values[key])
+            return self.values[_GRPC_HOSTS[key]], int(self.values[key])
         address = Address.read(self.values[key])
         usual = _USUAL_PORTS[key][address.scheme == "https"]
         return address.host, 0 if address.path else address.port or usual
