@@ -93,9 +93,10 @@ test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser inc
 	$(BESIDE)
 	$(BIN)/python -m pytest $(ALONE)
 
-test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the long tests: a quarter of an hour
+test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the long tests, but for test-chaos: a quarter of an hour
 	$(BESIDE) -m "not manual"
-	$(BIN)/python -m pytest $(ALONE) -m "not manual"
+	$(BIN)/python -m pytest $(ALONE:tests/chaos=) -m "not manual"
+	$(BIN)/python -m pytest tests/chaos
 
 test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not manual" tests/runtime/engines \
