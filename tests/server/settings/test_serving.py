@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.conftest import REPOSITORY
 
+from visionserve import schema
 from visionserve.runtime.errors import SpecError
-from visionserve.server.settings.serving import Serving
+from visionserve.server.settings.serving import EdgeSettings, KeySettings, LimitSettings, Serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +84,16 @@ def test_what_is_left_open_is_as_config_properties_has_it(tmp_path: Path) -> Non
     assert (whole.edge.address, whole.limits.body) == ("127.0.0.1:8080", 20_000_000)
     assert whole.edge.certificate == str(tmp_path / "tls" / "c.pem")
     assert whole.keys is not None and whole.keys.file == "/etc/keys"
+
+
+def test_the_page_for_production_has_every_setting_and_the_defaults(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "production.md").read_text()
+    text = page.partition("## Settings: `server.yaml`")[2].partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "server.yaml"
+    path.write_text(text)
+    said = Serving.read(path)
+    assert replace(said.limits, body=None) == LimitSettings()
+    assert (said.instances, said.drain_seconds) == (Serving().instances, Serving().drain_seconds)
+    for settings in (Serving, EdgeSettings, KeySettings, LimitSettings):
+        for field in fields(settings):
+            assert re.search(rf"^ *{schema.camel(field.name)}:", text, re.MULTILINE), field.name
