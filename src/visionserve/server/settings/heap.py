@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _JOB_QUEUE_SIZE = 100  # TorchServe's, where neither the archive nor config.properties has one
-_MAX_REQUEST_SIZE = 6_553_500  # TorchServe's
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -36,8 +35,7 @@ def require_room(properties: Properties, archives: Mapping[str, Path]) -> str | 
     Raises:
         ServerError: One model's queue alone is more than it holds.
     """
-    body = int(properties.values.get("max_request_size", _MAX_REQUEST_SIZE))
-    heap = size(properties)
+    body, heap = properties.max_request_size, size(properties)
     full = {name: _queue(properties, mar) * body for name, mar in archives.items()}
     for name, queued in full.items():
         if needed(queued) > heap:

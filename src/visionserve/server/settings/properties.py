@@ -40,6 +40,7 @@ _OURS = ("load_models", "models")
 # TorchServe puts a variable of its environment in the place of its name.
 _VARIABLE = re.compile(r"\$\$([^$]+[^$])\$\$")
 _SECRETS = ("keystore_pass",)
+_MAX_REQUEST_SIZE = "6553500"  # TorchServe's own
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Properties:
     def vmargs(self) -> list[str]:
         """Arguments for Java itself."""
         return self.values.get("vmargs", "").split()
+
+    @property
+    def max_request_size(self) -> int:
+        """The largest request that TorchServe takes, in bytes."""
+        return int(self.values.get("max_request_size", _MAX_REQUEST_SIZE))
 
     def replace(self, **values: str) -> Properties:
         """The same settings with some of them changed."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from visionserve.server.settings.properties import Properties
     from visionserve.server.settings.serving import Serving
 
-_TORCHSERVES_LARGEST = "6553500"  # its own max_request_size, in bytes
-
 
 def slots(folder: RunFolder, settings: Serving) -> list[Slot]:
     """A place for each instance, and one more, so that a new instance can take another's place."""
@@ -27,5 +25,5 @@ def completed(settings: Serving, project: Project, properties: Properties) -> Se
     return settings.completed(
         project.root,
         address=urlsplit(properties.inference).netloc,
-        body=int(properties.values.get("max_request_size", _TORCHSERVES_LARGEST)),
+        body=properties.max_request_size,
     )
