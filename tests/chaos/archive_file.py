@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 WEIGHTS = "quick.pth"
 
 
+def unpacked(run: Path) -> Path:
+    """The weights that the only instance below a run folder has unpacked for its workers."""
+    (found,) = run.glob(f"?/models/*/{WEIGHTS}")
+    return found
+
+
 class ArchiveFile:
     """A .mar file as it is now, which is right.
 
@@ -27,12 +33,12 @@ class ArchiveFile:
         beside = self._path.with_name("new")
         beside.write_bytes(self._good)
         if not good:
-            _turn_a_bit(beside, self._middle())
+            turn_a_bit(beside, self._middle())
         beside.replace(self._path)
 
     def damage(self) -> None:
         """Turn a bit of the weights in the file itself, whoever else has it under another name."""
-        _turn_a_bit(self._path, self._middle())
+        turn_a_bit(self._path, self._middle())
 
     def _middle(self) -> int:
         with zipfile.ZipFile(self._path) as archive:
@@ -40,7 +46,7 @@ class ArchiveFile:
         return member.header_offset + member.compress_size // 2
 
 
-def _turn_a_bit(path: Path, place: int) -> None:
+def turn_a_bit(path: Path, place: int) -> None:
     with path.open("r+b") as file:
         file.seek(place)
         (byte,) = file.read(1)

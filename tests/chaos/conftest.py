@@ -80,7 +80,7 @@ def aimed(server: Served, clients: int = 8, key: str | None = None) -> Traffic:
 def loaded(server: Served, clients: int = 8, key: str | None = None) -> Iterator[Traffic]:
     """Constant load on a server, which has come to its full rate."""
     with aimed(server, clients, key) as traffic:
-        traffic.wait_for(40 * clients)
+        traffic.wait_for(15 * clients)
         yield traffic
 
 
