@@ -27,7 +27,7 @@ def ready(root: Root = Path()) -> None:
     project = Project(root)
     running = record.find(project)
     if running is None:
-        loading = record.starting(project)
+        loading = record.process(project)
         output.print("loading" if loading else "not running")
         raise typer.Exit(_NOT_READY if loading else _NOT_RUNNING)
     if running.orders:

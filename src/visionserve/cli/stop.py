@@ -22,7 +22,7 @@ def stop(root: Root = Path()) -> None:
     from visionserve.server.run import record
 
     project = Project(root)
-    pid = record.starting(project)
+    pid = record.process(project)
     if pid is None:
         output.print("not running")
         return

@@ -30,7 +30,7 @@ keeper.remove(Path(sys.argv[1]))
 print(guarded.pid, guarded.stdout.readline().strip(), keeper.pid, flush=True)
 input()
 keeper.release(guarded.pid)
-keeper.keep(Path(sys.argv[1]))
+keeper.forget(Path(sys.argv[1]))
 keeper.close()
 """
 
@@ -89,8 +89,8 @@ def test_a_killed_warden_does_not_disturb_whom_it_served() -> None:
     keeper.close()
 
 
-def test_nothing_is_guarded_twice(tmp_path: Path) -> None:
+def test_what_is_released_and_forgotten_is_let_be(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
-    warden.watch([f"remove {kept}\n", f"keep {kept}\n", "guard 999999999\n", "release 999999999\n"])
+    warden.watch([f"remove {kept}\n", f"forget {kept}\n", "guard 999999999\n", "release 999999999\n"])
     assert kept.exists()

@@ -136,14 +136,14 @@ class TorchServe:
     ) -> None:
         self.stop()
 
-    def stop(self, *, drained: bool = False) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """End the server and its workers, and remove its private folder.
 
         Args:
-            drained: Nothing is under way, so there is nothing to wait for.
+            at_once: Whether it gets no time to end by itself: nothing is under way, or others answer that too.
         """
         try:
-            if not drained:
+            if not at_once:
                 self.process.terminate()
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(_STOP_TIMEOUT)
@@ -157,7 +157,7 @@ class TorchServe:
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._warden.keep(self.folder)
+        self._warden.forget(self.folder)
         if not self._shared:
             self._warden.close()
 

@@ -86,8 +86,8 @@ def find(project: Project) -> Running | None:
     return None
 
 
-def starting(project: Project) -> int | None:
-    """The process that starts or runs the project's server; None if there is none."""
+def process(project: Project) -> int | None:
+    """The process that runs the project's server, or still starts it; None if there is none."""
     return lock.holder(project.lock)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_GUARD, _RELEASE, _REMOVE, _KEEP = "guard", "release", "remove", "keep"
+_GUARD, _RELEASE, _REMOVE, _FORGET = "guard", "release", "remove", "forget"
 
 
 class Warden:
@@ -58,9 +58,9 @@ class Warden:
         """Remove a folder when this process ends."""
         self._tell(_REMOVE, str(folder))
 
-    def keep(self, folder: Path) -> None:
-        """Forget a folder, which is gone."""
-        self._tell(_KEEP, str(folder))
+    def forget(self, folder: Path) -> None:
+        """Remove a folder no more: it is gone."""
+        self._tell(_FORGET, str(folder))
 
     def close(self) -> None:
         """End the warden, and with it what it still guards."""
@@ -87,7 +87,7 @@ def watch(lines: Iterable[str] | IO[str]) -> None:
             sessions.discard(int(what))
         elif verb == _REMOVE:
             folders.add(what)
-        elif verb == _KEEP:
+        elif verb == _FORGET:
             folders.discard(what)
     for session in sessions:
         with suppress(ProcessLookupError, PermissionError):

@@ -139,7 +139,7 @@ class Instances:
             for name, seconds in health.wait_until_ready(server, self._setup.timeout, self._look):
                 ready(name, seconds)
         except BaseException:
-            server.stop(drained=True)
+            server.stop(at_once=True)
             raise
         instance = Instance(slot, server, archives)
         self._all.append(instance)
@@ -174,7 +174,7 @@ class Instances:
         self._all.remove(instance)
         if instance.watch:
             instance.watch.end()
-        instance.server.stop(drained=True)
+        instance.server.stop(at_once=True)
 
     def end_all(self) -> None:
         """End all of them."""

@@ -34,8 +34,8 @@ _PROVEN_EVERY = 10.0  # seconds between two golden pictures for each model
 # A worker loads within seconds; TorchServe waits 1, 1, 2, 3, 5 ... seconds before it starts one again.
 _LACKING = 60.0  # seconds for which a model may lack workers
 _CRASHES, _CRASHING = 5, 60.0  # so many new workers of a model within so many seconds are a crash loop
-_SILENT = 3  # looks in a row without an answer,
-_ANSWERED = 5.0  # which is there within so many seconds
+_ANSWERED = 5.0  # seconds that TorchServe may take to say how its workers are
+_SILENT = 3  # so many looks in a row without an answer, and it is given up
 
 
 class Watch:
