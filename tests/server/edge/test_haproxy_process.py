@@ -152,7 +152,7 @@ def test_the_server_asks_on_a_socket_of_its_own(start: Started) -> None:
 
 
 def test_too_long_a_folder_is_said(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("visionserve.server.edge.commands.LONGEST_PATH", 20)
+    monkeypatch.setattr("visionserve.server.run.folder.LONGEST_SOCKET", 20)
     with pytest.raises(ServerError, match="too long a path"):
         start()
 

@@ -13,9 +13,6 @@ from visionserve.server.errors import ServerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What a socket's address has room for, its closing zero aside.
-LONGEST_PATH = 107
-
 # What a table begins with.
 TABLE = "# pxname"
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from visionserve.server import private_file
 from visionserve.server.edge import commands
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from visionserve.server.edge.client_keys import Key
 
@@ -80,7 +79,9 @@ class Control:
 
     def write_maps(self, keys: Sequence[Key]) -> None:
         """Write the files that HAProxy reads when it starts."""
-        _replace(self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()))
+        private_file.write(
+            self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()).encode()
+        )
         self._write_keys(keys)
 
     def up(self, slot: str) -> None:
@@ -192,7 +193,7 @@ class Control:
         commands.order(self._folder / WORKER, f"set map {FACTS} {name} {value}")
 
     def _write_keys(self, keys: Sequence[Key]) -> None:
-        _replace(self._folder / KEYS, "".join(f"{key.digest} {key.name}\n" for key in keys))
+        private_file.write(self._folder / KEYS, "".join(f"{key.digest} {key.name}\n" for key in keys).encode())
 
 
 def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Sequence[str]) -> Figures:
@@ -221,15 +222,3 @@ def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Se
         queue=total("qcur", "BACKEND"),
         connections=total("scur", "FRONTEND", ("clients",)),
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file that only its owner may read; a reader finds the old one or the new one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

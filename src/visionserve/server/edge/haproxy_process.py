@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionserve.server import private_file
 from visionserve.server.edge import client_keys, commands, configuration, control, log, rates
 from visionserve.server.edge.control import Control
 from visionserve.server.errors import ServerError, writing
+from visionserve.server.run import folder as run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,9 +73,9 @@ class Edge:
         self._metadata = metadata or {}
         self._folder = folder.absolute()  # a short link stays short
         for name in (control.MASTER, control.WORKER, control.OWN):
-            if len(os.fsencode(self._folder / name)) > commands.LONGEST_PATH:
+            if len(os.fsencode(self._folder / name)) > run_folder.LONGEST_SOCKET:
                 raise ServerError(
-                    f"{self._folder} is too long a path: its sockets must fit {commands.LONGEST_PATH} bytes"
+                    f"{self._folder} is too long a path: its sockets must fit {run_folder.LONGEST_SOCKET} bytes"
                 )
         self._folder.mkdir(parents=True, exist_ok=True)
         self._folder.chmod(0o700)
@@ -119,7 +121,7 @@ class Edge:
         except BaseException:
             self._metadata = before
             for name, content in saved.items():
-                _write(self._folder / name, content)
+                private_file.write(self._folder / name, content)
             raise
         self.control.apply()
         if self._settings.keys is not None and self._settings.keys.requests_per_second:
@@ -158,9 +160,10 @@ class Edge:
         if edge.certificate is not None:
             parts = [edge.certificate, *([edge.certificate_key] if edge.certificate_key is not None else [])]
             try:
-                _write(self._folder / _CERTIFICATE, b"\n".join(Path(part).read_bytes() for part in parts))
+                pem = b"\n".join(Path(part).read_bytes() for part in parts)
             except OSError as error:
                 raise ServerError(f"{error.filename}: cannot be read: {error.strerror}") from error
+            private_file.write(self._folder / _CERTIFICATE, pem)
         known = client_keys.read(Path(self._settings.keys.file)) if self._settings.keys is not None else []
         self.control.write_maps(known)
         text = configuration.render(
@@ -170,7 +173,7 @@ class Edge:
             up=[name for name, state in self.control.states.items() if state == "up"],
             threads=len(os.sched_getaffinity(0)),
         )
-        _write(self._folder / _CONFIGURATION, text.encode())
+        private_file.write(self._folder / _CONFIGURATION, text.encode())
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Relative names: a map's may hold no comma, and the folder's may.
@@ -218,16 +221,3 @@ class Edge:
             if time.monotonic() > end:
                 raise ServerError(f"HAProxy runs, but {failure}: {self._log.cause()}")
             time.sleep(_POLL)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read; if it cannot be written, the one of before is still there."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

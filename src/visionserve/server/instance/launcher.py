@@ -165,7 +165,7 @@ class TorchServe:
 def _private(folder: Path | None) -> Path:
     """An empty folder that only this user can enter."""
     if folder is None:
-        # Short, for the workers' sockets lie in it, and a socket's path has at most 107 bytes.
+        # Short, for the workers' sockets lie in it, and a socket's path may not be long.
         return Path(tempfile.mkdtemp(prefix="visionserve-"))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)

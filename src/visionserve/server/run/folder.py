@@ -16,9 +16,10 @@ import psutil
 if TYPE_CHECKING:
     from visionserve.project import Project
 
+LONGEST_SOCKET = 107  # bytes of a socket's path (unix(7)), its closing zero aside
 # The longest path below the folder is that of a socket, `a/management.sock`, and HAProxy adds to its own while it
-# opens one (`.12345.tmp`); a socket's path has at most 107 bytes (unix(7)).
-_LONGEST = 107 - len("/a/management.sock.12345.tmp")
+# opens one (`.12345.tmp`).
+_LONGEST = LONGEST_SOCKET - len("/a/management.sock.12345.tmp")
 # What runs in it; a person's shell may stand there too.
 _PROGRAMS = ("java", "haproxy", "python")
 _ENDED = 5.0  # seconds that a killed process may take to be gone

@@ -1,0 +1,36 @@
+"""Secrets are their owner's, and a file is never half there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from visionserve.server import private_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text("old")
+    path.chmod(0o644)
+    private_file.write(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_where_it_cannot_be_written_the_old_one_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        private_file.write(path, b"new")
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("keys", "old")]
