@@ -53,7 +53,7 @@ WAITS = (
 _OWN_CONNECTIONS = 64
 _MOST_THREADS = 4  # one carries some ten thousand requests a second
 _BUFFER_SLACK = 8192  # bytes: what HAProxy may add to a head, and its own bookkeeping
-_RATE_SECONDS = 10  # as in the template's stick table
+_RATE_SECONDS = 10  # over which a key's requests are averaged; docs and messages say ten
 _LAST_REQUESTS = 5.0  # seconds that an old process is given beyond the longest request
 
 
@@ -112,6 +112,7 @@ def render(
         keys=settings.keys,
         limits=limits,
         rate=math.ceil(_RATE_SECONDS * settings.keys.requests_per_second) if settings.keys else 0,
+        rate_seconds=_RATE_SECONDS,
         slots=slots,
         up=up,
         metadata=sorted((_versioned(key), path) for key, path in metadata.items()),
