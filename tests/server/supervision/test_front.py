@@ -1,0 +1,133 @@
+"""The edge as the supervisor has it: told what is so, again and again, and to the next HAProxy too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+import requests
+from tests.server.edge.conftest import LIMITS, free_address
+from tests.support import backend
+from tests.support.packed import pack
+
+from visionserve.server.edge import commands, control
+from visionserve.server.edge.configuration import Slot
+from visionserve.server.run.folder import RunFolder
+from visionserve.server.run.warden import Warden
+from visionserve.server.settings.serving import Serving
+from visionserve.server.supervision.front import Front
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.backend import Backend
+
+SETTINGS = Serving(limits=replace(LIMITS, concurrent=1, queue=50, queue_seconds=20.0, upload_seconds=2.0))
+
+
+@pytest.fixture
+def instance() -> Iterator[tuple[Backend, Slot, RunFolder]]:
+    with tempfile.TemporaryDirectory(prefix="front-", dir="/tmp") as name:
+        folder = RunFolder(Path(name))
+        slot = Slot("a", folder.slot("a") / "inference.sock")
+        with backend.listening(slot.socket, "a") as one:
+            yield one, slot, folder
+
+
+@pytest.fixture
+def front(instance: tuple[Backend, Slot, RunFolder], tmp_path: Path) -> Iterator[Front]:
+    _, slot, folder = instance
+    settings = SETTINGS.completed(tmp_path, address=free_address(), body=1_000_000)
+    warden = Warden()
+    archives = {"m": pack(tmp_path / "store", "m")}
+    edge = Front(settings, [slot], folder, tmp_path / "logs", archives, warden)
+    edge.control.up("a")
+    yield edge
+    edge.kill()
+    warden.close()
+
+
+def until(done: Callable[[], object], front: Front, seconds: float = 20.0) -> None:
+    """Tell the edge what is so until something is."""
+    end = time.monotonic() + seconds
+    while not done():
+        front.tell(is_ready=True)
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def fact(front: Front, name: str) -> int:
+    said = commands.ask(front.control._folder / control.WORKER, f"get map {control.FACTS} {name}")
+    return int(said.partition('value="')[2].partition('"')[0])
+
+
+def ask(front: Front, body: bytes = b"picture") -> int:
+    return requests.post(f"{front.url}/predictions/m", body, timeout=60).status_code
+
+
+def test_what_a_request_takes_is_told_while_requests_wait(
+    front: Front, instance: tuple[Backend, Slot, RunFolder]
+) -> None:
+    instance[0].busy = 0.4
+    before = fact(front, "service_ms")
+    asking = [threading.Thread(target=lambda: [ask(front) for _ in range(3)]) for _ in range(4)]
+    for each in asking:
+        each.start()
+    until(lambda: fact(front, "service_ms") != before, front)
+    found = fact(front, "service_ms")
+    for each in asking:
+        each.join()
+    assert 200 < found < 1600  # 400 ms; what a look finds answered may have begun before the last one
+
+
+def test_a_large_request_that_trickles_is_ended(front: Front) -> None:
+    status: list[int] = []
+
+    def trickle() -> Iterator[bytes]:
+        yield b"x" * 300_000
+        while not status:
+            yield b"x"
+            time.sleep(0.1)
+
+    def send() -> None:
+        try:
+            prepared = requests.Request("POST", f"{front.url}/predictions/m", data=trickle()).prepare()
+            del prepared.headers["Transfer-Encoding"]
+            prepared.headers["Content-Length"] = "900000"
+            with requests.Session() as session:
+                status.append(session.send(prepared, timeout=60).status_code)
+        except requests.RequestException:
+            status.append(0)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    until(lambda: status, front)
+    sending.join()
+    assert status[0] != 200
+
+
+def test_the_next_one_is_told_what_the_last_one_was(front: Front) -> None:
+    front.tell(is_ready=True)
+    ready = f"{front.url}/readyz"
+    assert requests.get(ready, timeout=20).status_code == 200
+    front.tell(is_ready=False)
+    assert requests.get(ready, timeout=20).status_code == 503
+    (haproxy,) = [each for each in psutil.Process().children() if each.name() == "haproxy"]
+    os.killpg(haproxy.pid, signal.SIGKILL)
+    psutil.wait_procs([haproxy], timeout=10)
+    front.revive(["a"])
+    front.tell(is_ready=False)
+    assert requests.get(ready, timeout=20).status_code == 503
+    front.tell(is_ready=True)
+    assert (front.restarts, ask(front), requests.get(ready, timeout=20).status_code) == (1, 200, 200)
+    assert requests.get(f"{front.url}/v2/models/m", timeout=20).json()["name"] == "m"
+    front.revive(["a"])
+    assert front.restarts == 1
