@@ -165,7 +165,7 @@ class Served:
             timeout=timeout,
         )
 
-    def wait_until_whole(self, timeout: float = 60.0) -> None:
+    def wait_until_whole(self, timeout: float = 300.0) -> None:
         """Wait until it is ready, with all workers."""
         end = time.monotonic() + timeout
         while (said := self.run("ready")).returncode != 0:

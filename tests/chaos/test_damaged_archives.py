@@ -66,8 +66,8 @@ def test_damaged_where_it_is_unpacked_the_instance_is_replaced(alone: Served) ->
     with loaded(alone) as traffic:
         turn_a_bit(weights, weights.stat().st_size // 2)
         os.kill(alone.workers()[0], signal.SIGKILL)
-        alone.wait_for(f"a worker of quick refuses to serve: the archive's {WEIGHTS} is not what was built", 60)
-        alone.wait_until_whole(120)
+        alone.wait_for(f"a worker of quick refuses to serve: the archive's {WEIGHTS} is not what was built", 120)
+        alone.wait_until_whole()
         traffic.wait_for(100)
     # TorchServe answers 500 for a worker that does not come up, asked three times; it may not answer wrongly.
     assert [outcome for outcome in traffic.lost if not outcome.startswith("500 ")] == []
@@ -77,7 +77,7 @@ def test_an_instance_is_not_started_from_a_damaged_archive(alone: Served, archiv
     with loaded(alone) as traffic:
         archive.damage()  # the server's own copy is the same file under another name
         alone.of("java")[0].kill()
-        alone.wait_for(f"no new instance: {alone.root}/.visionserve/run/archives", 60)
+        alone.wait_for(f"no new instance: {alone.root}/.visionserve/run/archives", 120)
     assert traffic.lost == {}
     answer = requests.post(f"{alone.url}/predictions/quick", PICTURE, timeout=60)
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE

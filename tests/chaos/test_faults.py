@@ -77,16 +77,24 @@ def test_both_workers_killed(served: Served, told: Told) -> None:
     assert traffic.lost == {}
 
 
-def test_java_killed(served: Served, told: Told) -> None:
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [(signal.SIGKILL, "the only Java killed"), (signal.SIGSTOP, "the only Java stopped (SIGSTOP)")],
+    ids=["killed", "stopped"],
+)
+def test_java_is_gone(number: signal.Signals, fault: str, served: Served, told: Told) -> None:
     served.wait_until_whole()
     with loaded(served) as traffic:
         at = now()
-        served.of("java")[0].kill()
+        (java,) = served.of("java")
+        java.send_signal(number)
+        psutil.wait_procs([java], timeout=30)
         served.wait_until_whole()
         traffic.wait_for(300)
-    told("the only Java killed", traffic, at)
+    told(fault, traffic, at)
     assert traffic.lost == {}
-    assert "Java ended with code -9: 1" in served.run("status").stdout
+    assert "Java ended with code -9" in served.run("status").stdout
+    assert served.of("java")[0].pid != java.pid
 
 
 def test_the_edge_killed_is_started_again(served: Served) -> None:

@@ -72,7 +72,6 @@ def test_two_servers_and_two_instances(served: Served, tmp_path: Path, told: Tol
             other.of("java")[0].kill()
             traffic.wait_for(300)
             other.wait_until_whole()
-            traffic.wait_for(300)
         told("one of two Javas killed, one worker each", traffic, at)
         assert traffic.lost == {}
         assert traffic.count("refused") == 0
