@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from typing import Any, Literal, TypeVar
@@ -101,8 +102,10 @@ def _convert(wanted: Any, value: Any, path: str) -> Any:
         if isinstance(value, (list, tuple)) and length in (None, len(value)):
             return tuple(_convert(inner, item, f"{path}[{i}]") for i, item in enumerate(value))
         raise SpecError(f"{path} is {value!r}: it must be a list of {length or 'any number of'} values")
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if abs(value) <= sys.float_info.max:  # neither .inf, nor .nan, nor a whole number beyond
+            return float(value)
+        raise SpecError(f"{path} is {str(value)[:40]}: it must be a finite number")
     if type(value) is wanted:
         return value
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

@@ -84,12 +84,14 @@ def run(
     spinner = busy(f"TorchServe is loading {', '.join(archives)}")
 
     def ready(name: str, seconds: float, url: str) -> None:
-        spinner.stop()
-        show_ready(name, seconds, url)
+        with suppress(OSError, SystemExit):  # nobody reads it any more
+            spinner.stop()
+            show_ready(name, seconds, url)
 
     with _logged(project), _ended_by_signals(supervisor.end), spinner:
         supervisor.run(ready)
-    output.print("stopped")
+    with suppress(OSError, SystemExit):
+        output.print("stopped")
 
 
 class _InFile(RotatingFileHandler):
@@ -113,8 +115,10 @@ class _OnTerminal(logging.Handler):
     """Warnings and errors for whoever looks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say one."""
-        errors.print(marked("yellow", f"{record.levelname.lower()}:", f" {record.getMessage()}"), soft_wrap=True)
+        """Say one; a terminal that is gone, or the end of a pipe, ends neither the server nor a watch of it."""
+        with suppress(OSError, SystemExit):  # rich ends a program whose pipe is broken
+            said = marked("yellow", f"{record.levelname.lower()}:", f" {record.getMessage()}")
+            errors.print(said, soft_wrap=True)
 
 
 @contextmanager

@@ -95,3 +95,11 @@ def test_a_server_is_not_started_for_an_archive_that_is_refused(
         TorchServe({"flowers": flowers, "trees": trees}, properties, tmp_path / "logs", admit)
     assert list(private.iterdir()) == []
     assert not (tmp_path / "logs").exists()
+
+
+def test_what_is_served_unsigned_is_a_copy_too(tmp_path: Path, place: Path) -> None:
+    archive = pack(tmp_path / "model_store", "flowers")
+    right = archive.read_bytes()
+    assert admission.kept(archive, place) == place
+    archive.write_bytes(right[:100])  # as `cp` does with a file that is there
+    assert place.read_bytes() == right

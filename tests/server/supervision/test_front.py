@@ -59,6 +59,7 @@ def until(done: Callable[[], object], front: Front, seconds: float = 20.0) -> No
     """Tell the edge what is so until something is."""
     end = time.monotonic() + seconds
     while not done():
+        front.revive(["a"])
         front.tell(is_ready=True)
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Asked(Exception):
+class Asked(BaseException):
     """The server is asked to end."""
 
 
@@ -30,10 +31,11 @@ class Asked(Exception):
         (None, None),
         (ServerError("too little memory"), "too little memory"),
         (IntegrityError("x.mar is not what was built"), "not what was built"),
+        (KeyError("quick"), r"it failed: KeyError\('quick'\); logs/supervisor.log has more"),
         (Asked(), "asked to end"),
     ],
 )
-def test_an_order_is_done_and_told(fails: Exception | None, message: str | None, tmp_path: Path) -> None:
+def test_an_order_is_done_and_told(fails: BaseException | None, message: str | None, tmp_path: Path) -> None:
     events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def work(tell: Callable[[dict[str, Any]], None]) -> None:
@@ -42,7 +44,7 @@ def test_an_order_is_done_and_told(fails: Exception | None, message: str | None,
             raise fails
 
     def supervise() -> None:
-        with suppress(Asked):
+        with suppress(Asked, KeyError):
             events.get(timeout=10)()
 
     def obey(_order: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -85,3 +87,25 @@ def test_a_status_arrives_as_it_was_sent(tmp_path: Path) -> None:
         assert orders.status(tmp_path / "orders.sock") == sent
     finally:
         taking.close()
+
+
+@pytest.mark.parametrize("sent", [b"status", b"[1]", b"\xff", b"[" * 100_000, b"9" * 5000])
+def test_what_is_no_order_is_told_in_one_line(sent: bytes, tmp_path: Path) -> None:
+    taking = Orders(tmp_path / "orders.sock", lambda _: iter([]))
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(tmp_path / "orders.sock"))
+            connection.sendall(sent + b"\n")
+            assert "is no order: it must be a JSON object" in connection.makefile().readline()
+    finally:
+        taking.close()
+
+
+def test_a_server_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "_ANSWERED", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "orders.sock"))
+        silent.listen()
+        with pytest.raises(ServerError, match=r"does not answer within 0\.1 s"):
+            orders.status(tmp_path / "orders.sock")

@@ -206,6 +206,8 @@ def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Se
             if row["pxname"] in proxies and row["svname"] == name
         )
 
+    if missing := [slot for slot in slots if slot not in {row["svname"] for row in current}]:
+        raise ServerError(f"HAProxy's statistics are cut short: they lack {missing[0]}")  # it was killed just then
     states = {
         row["svname"]: _STATUSES[row["status"]]
         for row in current

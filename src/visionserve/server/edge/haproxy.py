@@ -69,16 +69,17 @@ def examine(path: Path) -> HAProxy:
         ServerError: It does not run, is no HAProxy, too old, or lacks TLS or the exporter of metrics.
     """
     try:
-        told = subprocess.run([path, "-vv"], capture_output=True, text=True, timeout=_ASK_SECONDS, check=False)
+        told = subprocess.run([path, "-vv"], capture_output=True, timeout=_ASK_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ServerError(f"{path} does not run: {error}") from error
-    version = _VERSION.search(told.stdout)
+    said = told.stdout.decode("utf-8", "replace")
+    version = _VERSION.search(said)
     if version is None:
-        raise ServerError(f"{path} is no HAProxy: its -vv says {told.stdout[:60]!r}")
+        raise ServerError(f"{path} is no HAProxy: its -vv says {said[:60]!r}")
     if (int(version[2]), int(version[3])) < OLDEST:
         raise ServerError(f"{path} is {version[1]}")
     for feature in ("OPENSSL", "PROMEX"):
-        if f"+{feature}" not in told.stdout and f"USE_{feature}=1" not in told.stdout:
+        if f"+{feature}" not in said and f"USE_{feature}=1" not in said:
             raise ServerError(f"{path} ({version[1]}) was built without {feature}")
     return HAProxy(path, version[1])
 

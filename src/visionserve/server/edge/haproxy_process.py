@@ -144,16 +144,21 @@ class Edge:
         """Write all that HAProxy reads, and have it checked."""
         with writing(self._folder):
             self._write_all()
-        checked = subprocess.run(
-            [self._haproxy.path, "-c", "-f", _CONFIGURATION],
-            cwd=self._folder,
-            capture_output=True,
-            text=True,
-            timeout=_CHECK_SECONDS,
-            check=False,
-        )
+        try:
+            checked = subprocess.run(
+                [self._haproxy.path, "-c", "-f", _CONFIGURATION],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_CHECK_SECONDS,
+                check=False,
+                start_new_session=True,  # without a terminal it asks nobody for a key's passphrase
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ServerError(f"HAProxy has not read its configuration within {_CHECK_SECONDS:g} s") from error
         if checked.returncode != 0:
-            raise ServerError(f"HAProxy refuses its configuration: {log.cause(checked.stderr)}")
+            cause = log.cause(checked.stderr.decode("utf-8", "replace"))
+            raise ServerError(f"HAProxy refuses its configuration: {cause}")
 
     def _write_all(self) -> None:
         edge = self._settings.edge

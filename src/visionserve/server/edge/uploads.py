@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from visionserve.server.edge import commands
+from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +48,10 @@ class Uploads:
         if now - self._at < _EVERY:
             return
         self._at = now
-        (backend,) = commands.table(commands.ask(self._socket, f"show stat {BACKEND} 2 -1"))
-        if not int(backend["scur"]):
+        rows = commands.table(commands.ask(self._socket, f"show stat {BACKEND} 2 -1"))
+        if not rows or not rows[0]["scur"]:  # it was killed just then
+            raise ServerError("HAProxy's statistics are cut short")
+        if not int(rows[0]["scur"]):
             self._seen = {}
             return
         seen = {}

@@ -27,13 +27,10 @@ def chosen(archive: Path, place: Path) -> Path:
 def kept(archive: Path, place: Path) -> Path:
     """Admit what the user has chosen, as it is now, whatever the model store holds later.
 
-    A build puts a new file in an old one's place, so a second name for the same file keeps the old one; only on
-    another file system it is copied. Whatever changes such a file in its place is seen by its digests.
+    A copy, and no second name for the same file: `cp` writes into a file that is there, and while it does, or when
+    it has brought another model, what is served would be judged by what is not.
     """
-    try:
-        place.hardlink_to(archive.resolve())
-    except OSError:
-        shutil.copyfile(archive, place)
+    shutil.copyfile(archive, place)
     return place
 
 

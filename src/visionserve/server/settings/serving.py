@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 _LAST_PORT = 65535
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_INSTANCES = 25  # their places, and one more, are called by letters
 _BODIES = 1_000_000_000  # bytes; HAProxy compares lengths of nine digits
 
 
@@ -153,7 +154,10 @@ class Serving:
                 _VARIABLE.fullmatch(name) is not None,
                 f"environment holds {name!r}: it must be the name of a variable, without its value",
             )
-        require(self.instances > 0, f"instances is {self.instances}: it must be at least 1")
+        require(
+            0 < self.instances <= _INSTANCES,
+            f"instances is {self.instances}: it must be at least 1 and at most {_INSTANCES}",
+        )
         require(self.drain_seconds >= 0, f"drainSeconds is {self.drain_seconds}: it must be 0 or more")
 
     def completed(self, root: Path, *, address: str, body: int) -> Serving:
@@ -191,7 +195,8 @@ class Serving:
             document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except FileNotFoundError:
             return cls()
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            # Dates that are none, and numbers of very many digits, are ValueErrors.
             raise SpecError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
         if not isinstance(document, dict):
             raise SpecError(f"{path} is {document!r}: it must be a mapping of keys to values")

@@ -10,6 +10,7 @@ from visionserve.runtime.archive import read_identity
 from visionserve.server.edge import control, haproxy, metadata
 from visionserve.server.edge.haproxy_process import Edge
 from visionserve.server.edge.uploads import Uploads
+from visionserve.server.errors import ServerError
 from visionserve.server.settings.properties import UNIX
 from visionserve.server.supervision.pace import Pace
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from visionserve.server.settings.serving import Serving
 
 logger = logging.getLogger(__name__)
+
+_SILENT = 3  # times in a row that it does not answer: it was stopped, hangs, or has lost its sockets
 
 
 class Front:
@@ -55,6 +58,7 @@ class Front:
         self._pace = Pace()
         self._uploads = Uploads(folder.edge / control.WORKER, settings.limits.upload_seconds)
         self._is_ready: bool | None = None
+        self._silent = 0
         self.restarts = 0
         self._edge = self._opened()
 
@@ -80,7 +84,9 @@ class Front:
         return bool(self._is_ready)
 
     def revive(self, up: Sequence[str]) -> None:
-        """Start it again if it has ended.
+        """Look at it, and start it again if it has ended, or has answered nothing for a while.
+
+        It is told how fast instances go, and which request takes too long.
 
         Args:
             up: The slots that take requests.
@@ -88,17 +94,26 @@ class Front:
         Raises:
             ServerError: It cannot be started, or ended again.
         """
-        if not self._edge.alive:
-            logger.error("HAProxy ended; it is started again")
+        silent = self._silent >= _SILENT
+        if silent or not self._edge.alive:
+            logger.error("HAProxy %s; it is started again", "does not answer" if silent else "ended")
             self.restarts += 1
+            self._silent = 0
             self._edge.kill()
             self._edge = self._opened()
             for slot in up:
                 self.control.up(slot)
             self._is_ready = None
+        try:
+            self._pace.look(self.control)
+            self._uploads.look()
+        except ServerError:
+            self._silent += 1
+            raise
+        self._silent = 0
 
     def tell(self, *, is_ready: bool) -> None:
-        """Tell it what is so now: whether all is well, how fast it goes, and which request takes too long.
+        """Tell it whether all is well.
 
         Raises:
             ServerError: It does not answer.
@@ -106,8 +121,6 @@ class Front:
         if is_ready != self._is_ready:
             self.control.set_ready(ready=is_ready)
             self._is_ready = is_ready
-        self._pace.look(self.control)
-        self._uploads.look()
 
     def show(self, archives: Mapping[str, Path]) -> None:
         """Tell clients of these models from now on."""

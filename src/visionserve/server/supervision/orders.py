@@ -7,6 +7,7 @@ import queue
 import socket
 import socketserver
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from visionserve.runtime.errors import VisionserveError
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # What can be ordered.
 STATUS, RELOAD, READ_AGAIN = "status", "reload", "read again"
+
+_LONGEST = 1 << 20  # bytes of an order
+_ANSWERED = 10.0  # seconds within which the supervisor says what it does
 
 
 class Orders:
@@ -33,16 +37,15 @@ class Orders:
         class _Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 try:
-                    for document in obey(json.loads(self.rfile.readline())):
+                    for document in obey(_read(self.rfile.readline(_LONGEST))):
                         self._say(document)
                     self._say({"done": True})
                 except VisionserveError as error:
                     self._say({"error": str(error)})
-                except (ValueError, BrokenPipeError):
-                    return
 
             def _say(self, document: dict[str, Any]) -> None:
-                self.wfile.write(json.dumps(document).encode() + b"\n")
+                with suppress(OSError):  # whoever ordered it may have gone; it is done all the same
+                    self.wfile.write(json.dumps(document).encode() + b"\n")
 
         class _Server(socketserver.ThreadingUnixStreamServer):
             daemon_threads = True
@@ -60,9 +63,9 @@ def status(path: Path) -> Status:
     """Ask what the supervisor does.
 
     Raises:
-        ServerError: Nobody takes orders.
+        ServerError: Nobody takes orders, or nobody answers.
     """
-    (document,) = _give(path, {"order": STATUS})
+    (document,) = _give(path, {"order": STATUS}, _ANSWERED)
     return Status.read(document)
 
 
@@ -94,27 +97,53 @@ def read_again(path: Path) -> None:
         pass
 
 
-def _give(path: Path, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _give(path: Path, order: dict[str, Any], seconds: float | None = None) -> Iterator[dict[str, Any]]:
     """Give an order, and yield what the supervisor says to it.
+
+    Args:
+        path: The socket.
+        order: The order.
+        seconds: The longest that its next word may take; without it, for ever.
 
     Raises:
         ServerError: Nobody takes it, or it cannot be done.
     """
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds)
         try:
             connection.connect(str(path))
         except OSError as error:
             raise ServerError(f"the server does not take orders at {path}: {error.strerror}") from error
         connection.sendall(json.dumps(order).encode() + b"\n")
-        with connection.makefile("r", encoding="utf-8") as lines:
-            for line in lines:
-                document: dict[str, Any] = json.loads(line)
-                if "error" in document:
-                    raise ServerError(str(document["error"]))
-                if "done" in document:
-                    return
-                yield document
+        try:
+            with connection.makefile("r", encoding="utf-8") as lines:
+                for line in lines:
+                    document: dict[str, Any] = json.loads(line)
+                    if "error" in document:
+                        raise ServerError(str(document["error"]))
+                    if "done" in document:
+                        return
+                    yield document
+        except TimeoutError as error:
+            raise ServerError(f"the server does not answer within {seconds:g} s at {path}") from error
+        except (OSError, ValueError):  # it was killed, perhaps within a line
+            pass
     raise ServerError("the server ended before it had done that")
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """An order as it was sent.
+
+    Raises:
+        ServerError: It is none.
+    """
+    try:
+        order = json.loads(line)
+    except (ValueError, RecursionError):
+        order = None
+    if not isinstance(order, dict):
+        raise ServerError(f"{line[:80]!r} is no order: it must be a JSON object in one line")
+    return order
 
 
 def carried_out(
@@ -138,6 +167,9 @@ def carried_out(
             end = None
         except VisionserveError as error:
             end = error
+        except Exception as error:
+            end = ServerError(f"it failed: {error!r}; logs/supervisor.log has more")
+            raise
         finally:
             told.put(end)
 

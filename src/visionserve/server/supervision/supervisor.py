@@ -44,8 +44,8 @@ _WATCHED = 5.0  # seconds between two signs of life to a service manager
 _HURRIED = 2  # times that it was asked to end
 
 
-class Ending(Exception):
-    """The server was asked to end while it did something else."""
+class Ending(BaseException):
+    """The server was asked to end while it did something else; nothing that deals with errors holds it up."""
 
 
 class Supervisor:
@@ -139,9 +139,11 @@ class Supervisor:
                 with suppress(queue.Empty):
                     self._events.get(timeout=_POLL)()
                 self._replicas.try_again()
-            except (VisionserveError, OSError) as error:
+            except Exception as error:
                 # HAProxy died while it was told something: it is started again, and told all. Or a disk is full.
-                logger.error("%s", error)
+                # What nobody thought of ends nothing that is served either.
+                thought_of = isinstance(error, (VisionserveError, OSError))
+                logger.error("%s", error if thought_of else repr(error), exc_info=not thought_of)
                 time.sleep(_AFTER_ERROR)
 
     def _look(self) -> None:
@@ -171,7 +173,7 @@ class Supervisor:
         running = record.Running(
             inference=self._front.url,
             management=instance.server.properties.management,
-            archives={name: str(path) for name, path in self._sources.items()},
+            archives={name: str(path) for name, path in instance.archives.items()},
             orders=str(self._folder.orders),
             drain_seconds=self._settings.drain_seconds,
             own=self._front.own,
@@ -201,7 +203,7 @@ class Supervisor:
                 yield self.status().write()
             case {"order": orders.READ_AGAIN}:
                 yield from carried_out(self._events, lambda _: self._front.reread())
-            case {"order": orders.RELOAD, "models": models, "gap": gap}:
+            case {"order": orders.RELOAD, "models": [*models], "gap": gap}:
                 yield from carried_out(self._events, lambda tell: self._reload(models, tell, gap=gap))
             case _:
                 raise ServerError(f"{order!r} is no order")
