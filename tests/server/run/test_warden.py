@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -92,5 +93,17 @@ def test_a_killed_warden_does_not_disturb_whom_it_served() -> None:
 def test_what_is_released_and_forgotten_is_let_be(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
-    warden.watch([f"remove {kept}\n", f"forget {kept}\n", "guard 999999999\n", "release 999999999\n"])
+    said = [["remove", str(kept)], ["forget", str(kept)], ["guard", "999999999"], ["release", "999999999"]]
+    warden.watch(map(json.dumps, said))
     assert kept.exists()
+
+
+def test_a_folder_whose_name_has_a_line_end_is_removed_and_no_other(tmp_path: Path) -> None:
+    other, folder = tmp_path / "one", tmp_path / "one\ntwo"
+    other.mkdir()
+    folder.mkdir()
+    keeper = Warden()
+    keeper.remove(folder)
+    keeper.close()
+    assert other.exists()
+    assert not folder.exists()

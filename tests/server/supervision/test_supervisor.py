@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from visionserve.project import Project
+from visionserve.server.errors import ServerError
 from visionserve.server.instance import admission
 from visionserve.server.settings.properties import Properties
 from visionserve.server.settings.serving import Serving
@@ -33,3 +35,18 @@ def test_an_error_that_nobody_thought_of_ends_no_server(
         served._serve()
     assert "KeyError('scur')" in caplog.text
     assert "Traceback" in caplog.text  # in the log; a terminal shows the line alone
+
+
+def test_an_edge_that_says_nothing_more_does_not_make_the_end_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = Project(tmp_path)
+    served = Supervisor(project, {}, Serving(), Properties.read(project.config), admission.kept, 1.0)
+
+    def drain(_seconds: float, _go_on: object) -> None:
+        raise ServerError("HAProxy does not answer")
+
+    monkeypatch.setattr(served, "_instances", ["one"], raising=False)
+    monkeypatch.setattr(served, "_front", SimpleNamespace(drain=drain), raising=False)
+    served._drain()
+    assert "without knowing what is under way: HAProxy does not answer" in caplog.text

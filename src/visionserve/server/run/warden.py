@@ -7,6 +7,7 @@ end only the supervisor holds, so the kernel closes it whatever ends the supervi
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -71,7 +72,7 @@ class Warden:
     def _tell(self, verb: str, what: str) -> None:
         # A warden that was killed guards nothing; the next start cleans up what it cannot.
         with self._lock, suppress(BrokenPipeError, ValueError):
-            self._told.write(f"{verb} {what}\n")
+            self._told.write(f"{json.dumps([verb, what])}\n")  # a path may hold a line's end
             self._told.flush()
 
 
@@ -80,7 +81,7 @@ def watch(lines: Iterable[str] | IO[str]) -> None:
     sessions: set[int] = set()
     folders: set[str] = set()
     for line in lines:
-        verb, _, what = line.rstrip("\n").partition(" ")
+        verb, what = json.loads(line)
         if verb == _GUARD:
             sessions.add(int(what))
         elif verb == _RELEASE:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import time
 import zipfile
 from typing import TYPE_CHECKING
 
+from visionserve.client import Client
 from visionserve.runtime.archive import read_identity
 from visionserve.server.edge import control, haproxy, metadata
 from visionserve.server.edge.haproxy_process import Edge
 from visionserve.server.edge.uploads import Uploads
 from visionserve.server.errors import ServerError
+from visionserve.server.instance import health
 from visionserve.server.settings.properties import UNIX
 from visionserve.server.supervision.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from visionserve.server.edge.configuration import Slot
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_POLL = 0.1  # seconds
 _SILENT = 3  # times in a row that it does not answer: it was stopped, hangs, or has lost its sockets
 
 
@@ -122,6 +126,16 @@ class Front:
             self.control.set_ready(ready=is_ready)
             self._is_ready = is_ready
 
+    def require_answers(self) -> None:
+        """Ask each model through it, as a client does.
+
+        Raises:
+            ServerError: One answers wrongly, or not at all.
+        """
+        with Client(self.own, "") as client:
+            for name, archive in self._archives.items():
+                health.require_known_answer(client, name, archive)
+
     def show(self, archives: Mapping[str, Path]) -> None:
         """Tell clients of these models from now on."""
         self._archives = archives
@@ -134,6 +148,21 @@ class Front:
             ServerError: HAProxy refuses what it would have to read; it goes on as before.
         """
         self._edge.reload()
+
+    def drain(self, seconds: float, go_on: Callable[[], bool]) -> None:
+        """Refuse what comes, and wait until what was accepted is answered.
+
+        Args:
+            seconds: The longest to wait.
+            go_on: Called again and again; false ends the waiting.
+
+        Raises:
+            ServerError: It does not answer.
+        """
+        self.control.set_draining(draining=True)
+        end = time.monotonic() + seconds
+        while self.control.figures().under_way and time.monotonic() < end and go_on():
+            time.sleep(_POLL)
 
     def kill(self) -> None:
         """End it at once."""

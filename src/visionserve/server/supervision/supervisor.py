@@ -11,10 +11,8 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from visionserve.client import Client
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.errors import ServerError
-from visionserve.server.instance import health
 from visionserve.server.run import notify, record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
@@ -126,7 +124,7 @@ class Supervisor:
             with suppress(Ending):
                 proven: dict[str, float] = {}
                 self._replicas.fill(proven.setdefault)
-                self._require_answers()
+                self._front.require_answers()
                 for name, seconds in proven.items():
                     ready(name, seconds, self._front.url)
                 notify.tell("READY=1", f"STATUS=serving {', '.join(archives)} at {self._front.url}")
@@ -183,16 +181,6 @@ class Supervisor:
     def _found_ill(self, instance: Instance, reason: str, is_wrong: bool) -> None:
         self._events.put(lambda: self._replicas.replace(instance, reason, is_wrong=is_wrong))
 
-    def _require_answers(self) -> None:
-        """Ask each model through the edge, as a client does.
-
-        Raises:
-            ServerError: It answers wrongly, or not at all.
-        """
-        with Client(self._front.own, "") as client:
-            for name, archive in self._replicas.archives.items():
-                health.require_known_answer(client, name, archive)
-
     def _obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Do what another command orders, and tell it what comes of it; called in a thread of the order's own.
 
@@ -244,8 +232,11 @@ class Supervisor:
             return
         notify.tell("STOPPING=1", "STATUS=draining")
         logger.warning("draining: what was accepted is answered, for at most %g s", self._settings.drain_seconds)
-        self._front.control.set_draining(draining=True)
-        end = time.monotonic() + self._settings.drain_seconds
-        while self._front.control.figures().under_way and time.monotonic() < end and self._asked < _HURRIED:
-            self._look()
-            time.sleep(_POLL)
+        try:
+            self._front.drain(self._settings.drain_seconds, self._is_patient)
+        except VisionserveError as error:
+            logger.error("it ends without knowing what is under way: %s", error)
+
+    def _is_patient(self) -> bool:
+        self._look()
+        return self._asked < _HURRIED
