@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import tempfile
 import threading
@@ -81,6 +82,21 @@ def test_draining_answers_what_it_has_and_refuses_what_comes(start: Started) -> 
     asking.join()
     assert answers[0].status_code == 200
     assert front.control.figures().under_way == 0
+
+
+def test_ending_it_answers_on_the_connections_that_are_there(start: Started) -> None:
+    front = start()
+    front.control.set_draining(draining=True)
+    with socket.create_connection((front.host, front.port), timeout=10) as idle:
+        ending = threading.Thread(target=front.edge.end)
+        ending.start()
+        with pytest.raises(ConnectionRefusedError):  # nobody new comes in
+            while True:
+                socket.create_connection((front.host, front.port), timeout=10).close()
+        idle.sendall(b"POST /predictions/quick HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert idle.recv(1000).startswith(b"HTTP/1.1 503")
+    ending.join(20)
+    assert not front.edge.alive
 
 
 def test_killing_it_waits_for_no_answer(start: Started) -> None:

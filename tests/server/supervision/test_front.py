@@ -51,7 +51,7 @@ def front(instance: tuple[Backend, Slot, RunFolder], tmp_path: Path) -> Iterator
     edge = Front(settings, [slot], folder, tmp_path / "logs", archives, warden)
     edge.control.up("a")
     yield edge
-    edge.kill()
+    edge.end()
     warden.close()
 
 

@@ -47,5 +47,5 @@ def test_one_that_cannot_be_spoken_to_is_started_again(
         assert front.restarts == 1
         assert front.control.figures().slots["a"].state == "up"
     finally:
-        front.kill()
+        front.end()
         warden.close()

@@ -32,6 +32,8 @@ _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": 
 
 _START_SECONDS = 10.0
 _CHECK_SECONDS = 10.0
+# A request that a client just sent is answered within it.
+_END_SECONDS = 1.0
 _KILL_SECONDS = 5.0
 _POLL = 0.02  # seconds
 
@@ -126,6 +128,14 @@ class Edge:
         self.control.apply()
         if self._settings.keys is not None and self._settings.keys.requests_per_second:
             rates.write(self._folder / control.WORKER, counts)
+
+    def end(self) -> None:
+        """Take no more connections, give those that are there a moment to be answered on, and end."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        self.kill()
 
     def kill(self) -> None:
         """End at once."""

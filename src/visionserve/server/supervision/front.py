@@ -164,9 +164,9 @@ class Front:
         while self.control.figures().under_way and time.monotonic() < end and go_on():
             time.sleep(_POLL)
 
-    def kill(self) -> None:
-        """End it at once."""
-        self._edge.kill()
+    def end(self) -> None:
+        """End it; who has a connection and asks just now is still told so."""
+        self._edge.end()
 
     def _opened(self) -> Edge:
         folder, described = self._folder.edge, self._described()

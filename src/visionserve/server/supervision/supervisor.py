@@ -105,7 +105,7 @@ class Supervisor:
             slots = layout.slots(self._folder, self._settings)
             whole = layout.completed(self._settings, self._project, self._properties)
             self._front = Front(whole, slots, self._folder, self._project.logs, archives, self._warden)
-            stack.callback(self._front.kill)
+            stack.callback(self._front.end)
             setup = Setup(
                 self._folder,
                 self._project.logs,
