@@ -56,7 +56,10 @@ class Footprint:
                 else:
                     memory[process.name()] += process.memory_full_info().uss
         run = server.root / ".visionserve" / "run"
-        logs = [path for path in (server.root / "logs").rglob("*") if path.is_file()]
+        logs = []
+        for path in (server.root / "logs").rglob("*"):
+            with suppress(FileNotFoundError):  # it got its number just now
+                logs += [path.stat().st_size] if path.is_file() else []
         return cls(
             supervisor=supervisor.memory_full_info().uss / _MEGABYTE,
             haproxy=memory["haproxy"] / _MEGABYTE,
@@ -65,7 +68,7 @@ class Footprint:
             zombies=zombies,
             run=sorted("slot" if len(path.name) == 1 else path.name.split("-")[0] for path in run.iterdir()),
             temporary=sorted(path.name for path in temporary.iterdir()),
-            logs=sum(path.stat().st_size for path in logs) / _MEGABYTE,
+            logs=sum(logs) / _MEGABYTE,
             files=len(logs),
         )
 

@@ -146,7 +146,12 @@ class Served:
 
     def of(self, name: str) -> list[psutil.Process]:
         """The supervisor's own processes of a name: `java`, `haproxy`."""
-        return [each for each in psutil.Process(self.process.pid).children() if each.name() == name]
+        found = []
+        for each in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it ended just now
+                if each.name() == name:
+                    found.append(each)
+        return found
 
     def all(self) -> list[psutil.Process]:
         """All of its processes."""
