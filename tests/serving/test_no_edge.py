@@ -1,0 +1,73 @@
+"""`serve --no-edge`, and so what demo, load tests and sweeps start: a TorchServe alone, which ends well."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from tests.chaos.served import COMMAND, project
+
+from visionserve.client import Client
+from visionserve.server.settings.properties import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def alone(root: Path, temporary: Path) -> Iterator[subprocess.Popen[str]]:
+    """The server, ready."""
+    temporary.mkdir(exist_ok=True)
+    with subprocess.Popen(
+        [*COMMAND, "serve", "quick", "--no-edge"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary), "COLUMNS": "200"},
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("ready quick after ")
+            yield process
+        finally:
+            process.kill()
+
+
+def listening(processes: list[psutil.Process]) -> set[str]:
+    found = [each for process in processes for each in process.net_connections("inet")]
+    return {
+        each.laddr.ip.removeprefix("::ffff:").partition(".")[0]
+        for each in found
+        if each.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=["SIGHUP", "SIGKILL"])
+def test_whatever_ends_it_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    root = project(tmp_path, workers=1)
+    properties = Properties.read(root / "config.properties")
+    temporary = tmp_path / "tmp"
+    with alone(root, temporary) as process:
+        left = psutil.Process(process.pid).children(recursive=True)
+        assert not [each for each in left if each.name() == "haproxy"]
+        assert listening(left) == {"127"}  # loopback alone
+        with Client(properties.inference, properties.management) as client:
+            assert client.workers_ready("quick") == (1, 1)
+        assert list(temporary.iterdir())
+        process.send_signal(number)
+        code = process.wait(60)
+    assert code == (0 if number == signal.SIGHUP else -number)
+    assert psutil.wait_procs(left, timeout=20)[1] == []
+    end = time.monotonic() + 10  # the warden removes it last
+    while list(temporary.iterdir()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
