@@ -198,10 +198,12 @@ class Supervisor:
 
     def status(self) -> Status:
         """What it does, and what has happened since the start."""
+        # A full disk first: what TorchServe says when it finds no room is not that.
+        troubles = disk.complaint((self._folder.path, self._project.logs)), self._replicas.trouble
         return Status(
             is_ready=self._front.is_ready,
             is_draining=self._draining,
-            trouble=self._replicas.trouble or disk.complaint((self._folder.path, self._project.logs)),
+            trouble="; ".join(filter(None, troubles)),
             instances={each.slot.name: each.server.properties.management for each in self._instances},
             workers_restarted=sum(each.watch.restarted for each in self._instances if each.watch),
             replaced=self._replicas.causes,
