@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import io
-import socket
-import statistics
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,33 +179,3 @@ def test_a_picture_that_makes_the_model_fail_is_asked_once(address: str, instanc
         time.sleep(0.05)
     assert failures() == before + asked
     assert requests.post(f"http://{address}/predictions/fragile", data=PICTURES[0], timeout=30).status_code == 200
-
-
-@pytest.mark.manual
-def test_the_edge_costs_little(address: str, instance: TorchServe) -> None:
-    def connected(unix: str | None) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(address)
-        if unix is not None:
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.connect(unix)
-        else:
-            connection.connect()
-        return connection
-
-    def milliseconds(connection: http.client.HTTPConnection, number: int) -> list[float]:
-        times = []
-        for _ in range(number):
-            began = time.perf_counter()
-            connection.request("POST", "/predictions/quick", PICTURES[0], {"Content-Type": "image/png"})
-            assert connection.getresponse().read()
-            times.append(1000 * (time.perf_counter() - began))
-        return times
-
-    with (
-        closing(connected(instance.properties.inference.removeprefix("unix:"))) as direct,
-        closing(connected(None)) as through,
-    ):
-        rounds = [(milliseconds(direct, 50), milliseconds(through, 50)) for _ in range(8)]
-    medians = [statistics.median(time for pair in rounds[1:] for time in pair[way]) for way in (0, 1)]
-    print(f"median ms: direct {medians[0]:.3f}, through the edge {medians[1]:.3f}")  # noqa: T201
-    assert medians[1] - medians[0] <= 0.3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -82,7 +83,7 @@ class Control:
         private_file.write(
             self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()).encode()
         )
-        self._write_keys(keys)
+        private_file.write(self._folder / KEYS, "".join(f"{key.digest} {key.name}\n" for key in keys).encode())
 
     def up(self, slot: str) -> None:
         """Let a slot take requests.
@@ -124,28 +125,27 @@ class Control:
         """Say how long a new instance takes to be ready: what clients are told when there is none."""
         self._set_fact("restart_s", max(1, round(seconds)))
 
-    def set_concurrency(self, slot: str, requests: int) -> None:
-        """Give a slot at most so many requests at once, and a quarter of it of large ones."""
-        self._require_slot(slot)
-        shares = (requests, max(1, requests // 4))
-        for backend, share in zip(_BACKENDS, shares, strict=True):
-            commands.order(self._folder / WORKER, f"set maxconn server {backend}/{slot} {share}")
-
     def set_keys(self, keys: Sequence[Key]) -> None:
-        """Take these keys and no others, all at one moment.
+        """Take these keys and no others, all at one moment, on the connections of before the last reloads too.
+
+        A process that ends its last connections answers one more request on each, and must know who is revoked.
 
         Raises:
             ServerError: HAProxy does not answer, or refuses.
         """
-        worker = self._folder / WORKER
-        prepared = commands.ask(worker, f"prepare map {KEYS}")
+        self._take_keys(self._folder / WORKER, "", keys)
+        for pid in self.workers(old=True):
+            with suppress(ServerError):  # it has just ended
+                self._take_keys(self._folder / MASTER, f"@!{pid} ", keys)
+
+    def _take_keys(self, socket: Path, to: str, keys: Sequence[Key]) -> None:
+        prepared = commands.ask(socket, f"{to}prepare map {KEYS}")
         version = re.search(r"New version created: (\d+)", prepared)
         if version is None:
             raise ServerError(f"HAProxy refused new keys: {' '.join(prepared.split())}")
         for key in keys:
-            commands.order(worker, f"add map @{version[1]} {KEYS} {key.digest} {key.name}")
-        self._write_keys(keys)
-        commands.order(worker, f"commit map @{version[1]} {KEYS}")
+            commands.order(socket, f"{to}add map @{version[1]} {KEYS} {key.digest} {key.name}")
+        commands.order(socket, f"{to}commit map @{version[1]} {KEYS}")
 
     def figures(self) -> Figures:
         """What the edge does now.
@@ -191,9 +191,6 @@ class Control:
     def _set_fact(self, name: str, value: int) -> None:
         self._facts[name] = value
         commands.order(self._folder / WORKER, f"set map {FACTS} {name} {value}")
-
-    def _write_keys(self, keys: Sequence[Key]) -> None:
-        private_file.write(self._folder / KEYS, "".join(f"{key.digest} {key.name}\n" for key in keys).encode())
 
 
 def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Sequence[str]) -> Figures:
