@@ -167,6 +167,5 @@ def test_a_path_of_the_address_is_before_every_other() -> None:
 def test_what_a_connection_takes_in_bits_arrives_whole(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = socket.socket.send
     monkeypatch.setattr(socket.socket, "send", lambda self, data: whole(self, data[:10_000]))
-    monkeypatch.setattr("visionserve.calls._TIMEOUT", SECONDS)
     with serve(Abrupt(200)) as server, Client(server.address) as client:
         assert client.predict("resnet50", bytes(1_000_000)) == server.answer
