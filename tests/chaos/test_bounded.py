@@ -19,6 +19,9 @@ DRAIN = 3.0
 HALF = b"POST /predictions/quick HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that waits for a few seconds at most when it is to end, whatever server.yaml says."""

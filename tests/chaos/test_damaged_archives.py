@@ -45,6 +45,7 @@ def test_damaged_before_the_start_it_is_one_line(tmp_path: Path) -> None:
     assert not (root / ".visionserve" / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [False, True], ids=["the store's", "the server's own"])
 def test_damaged_while_it_serves_what_is_served_goes_on(
     own: bool, alone: Served, archive: ArchiveFile, told: Told
@@ -60,6 +61,7 @@ def test_damaged_while_it_serves_what_is_served_goes_on(
     assert traffic.lost == {}
 
 
+@pytest.mark.slow
 def test_damaged_where_it_is_unpacked_the_instance_is_replaced(alone: Served) -> None:
     alone.wait_until_whole()
     weights = unpacked(alone.root / ".visionserve" / "run")
@@ -73,6 +75,7 @@ def test_damaged_where_it_is_unpacked_the_instance_is_replaced(alone: Served) ->
     assert [outcome for outcome in traffic.lost if not outcome.startswith("500 ")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("archive")
 def test_an_instance_is_not_started_from_a_damaged_archive(alone: Served) -> None:
     with loaded(alone) as traffic:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("number", "fault"),
-    [(signal.SIGKILL, "the only worker killed"), (signal.SIGSTOP, "the only worker stopped (SIGSTOP)")],
-    ids=["killed", "stopped"],
+    [
+        pytest.param(signal.SIGKILL, "the only worker killed", id="killed"),
+        pytest.param(signal.SIGSTOP, "the only worker stopped (SIGSTOP)", id="stopped", marks=pytest.mark.slow),
+    ],
 )
 def test_the_only_worker_is_gone(number: signal.Signals, fault: str, alone: Served, told: Told) -> None:
     alone.wait_until_whole()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.chaos.conftest import aimed, loaded, now
 from tests.chaos.flood import Flood
 from tests.chaos.served import PICTURE
@@ -18,6 +19,7 @@ FILLED = 400  # requests more than it answers: beyond what may wait, however slo
 FLOOR = 0.7
 
 
+@pytest.mark.slow
 def test_at_three_times_what_it_can_it_goes_on_at_its_best(served: Served, told: Told) -> None:
     served.wait_until_whole()
     with loaded(served, clients=16) as traffic:

@@ -71,6 +71,7 @@ def test_one_that_answers_wrongly_is_taken_out_until_one_is_right(flag: Path, tm
     assert "quick cannot be served: " in ready.stdout
 
 
+@pytest.mark.slow
 def test_a_golden_picture_must_come_through_the_edge(tmp_path: Path) -> None:
     root = project(tmp_path, workers=1, server="limits: {body: 10}\n")
     done = subprocess.run(
