@@ -132,7 +132,7 @@ def test_good_and_bad_archives_reloaded(served: Served, told: Told) -> None:
     assert traffic.count("refused") == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_told_to_end_it_answers_what_it_accepted(
     number: signal.Signals, tmp_path: Path, told: Told, manager: Manager
 ) -> None:

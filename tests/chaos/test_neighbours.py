@@ -62,6 +62,7 @@ def test_a_taken_port_is_one_line_and_soon(tmp_path: Path) -> None:
     assert not (root / ".visionserve" / "run").exists()
 
 
+@pytest.mark.slow
 def test_two_servers_and_two_instances(served: Served, tmp_path: Path, told: Told) -> None:
     root = project(tmp_path, workers=1, server="instances: 2\n")
     with Served(root) as other:

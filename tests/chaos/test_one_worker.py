@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from tests.chaos.served import Served
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "fault"),
     [
         pytest.param(signal.SIGKILL, "the only worker killed", id="killed"),
-        pytest.param(signal.SIGSTOP, "the only worker stopped (SIGSTOP)", id="stopped", marks=pytest.mark.slow),
+        pytest.param(signal.SIGSTOP, "the only worker stopped (SIGSTOP)", id="stopped"),
     ],
 )
 def test_the_only_worker_is_gone(number: signal.Signals, fault: str, alone: Served, told: Told) -> None:
