@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos import reliability
-from tests.chaos.reliability import Kind, Row
+from tests.chaos.reliability import COSTS, KINDS, ROWS, Row
 from tests.chaos.served import PICTURE, Served, project
 from tests.chaos.traffic import Traffic
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from tests.chaos.outcomes import Outcomes
 
     Told = Callable[[str, Outcomes, float], None]
-
-
-ROWS = pytest.StashKey[list[Row]]()
-KINDS = pytest.StashKey[list[Kind]]()
-COSTS = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from visionserve.load import machine
 from visionserve.server.edge import haproxy
 
@@ -103,6 +105,12 @@ class Kind:
             f"| {self.name} | {len(self.each)} | {sent} | {refused} | {self.lost} | {longest:.2f}"
             f" | {statistics.median(full):.1f} | {max(full):.1f} |"
         )
+
+
+# Where a run keeps them until its end. Not in conftest.py, of which pytest makes a module of its own.
+ROWS = pytest.StashKey[list[Row]]()
+KINDS = pytest.StashKey[list[Kind]]()
+COSTS = pytest.StashKey[list[str]]()
 
 
 def write(rows: list[Row]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.chaos.conftest import COSTS
+from tests.chaos.reliability import COSTS
 from tests.chaos.served import PICTURE, Served, project
 from tests.support import quick
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tests.chaos.conftest import KINDS, loaded, now
+from tests.chaos.conftest import loaded, now
 from tests.chaos.faults import CUTTING, Faults
 from tests.chaos.footprint import Footprint
-from tests.chaos.reliability import Kind
+from tests.chaos.reliability import KINDS, Kind
 from tests.chaos.served import Served, project
 
 from visionserve.server.edge import client_keys
