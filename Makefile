@@ -33,7 +33,7 @@ CARRIED := handlers/image_classifier.py src/visionserve/__init__.py \
 	$(wildcard src/visionserve/runtime/*.py src/visionserve/runtime/*/*.py)
 
 # Tests that start servers and send load run alone; all others two at a time, whose threads wait without spinning.
-ALONE := tests/chaos tests/cli tests/load tests/serving
+ALONE := tests/chaos tests/cli tests/load tests/serving tests/server/edge/test_edge_under_load.py
 BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
 
 .DEFAULT_GOAL := help

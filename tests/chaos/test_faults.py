@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Told
 
 
-LAST = 0.1  # seconds
-
-
 class Manager:
     """A service manager, which hears what the server tells it."""
 
@@ -145,8 +142,7 @@ def test_told_to_end_it_answers_what_it_accepted(
             manager.wait_for("STOPPING=1")
             server.process.wait(60)
         # Who comes when it is gone finds no server; whoever came before got an answer.
-        # A connection that the kernel took just before the socket was closed is cut with it.
-        gone = min(each.start for each in traffic.asked if each.outcome == "ConnectionRefusedError") - LAST
+        gone = min(each.start for each in traffic.asked if each.outcome == "ConnectionRefusedError")
         traffic.asked[:] = [each for each in traffic.asked if each.start < gone]
         told(f"{number.name}, until the server has ended", traffic, at)
         assert traffic.lost == {}

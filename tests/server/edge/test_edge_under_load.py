@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.server.edge.conftest import Front, Started
 
-HURRIED = 0.1  # seconds that other tests on the same two cores may take from either
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
@@ -216,7 +215,7 @@ def test_idle_and_slow_clients_do_not_slow_the_others(start: Started) -> None:
     assert set(told(f"alone, p99 {1000 * p99(alone):.1f} ms", alone)) == {200}
     what = f"beside 2000 idle connections and 200 slow senders, p99 {1000 * p99(beside):.1f} ms"
     assert set(told(what, beside)) == {200}
-    assert p99(beside) <= 1.5 * p99(alone) + HURRIED
+    assert p99(beside) <= 1.5 * p99(alone)
     assert not [seen for seen in front.seen if seen.path.endswith("slow")]
 
 

@@ -76,10 +76,12 @@ class Control:
         self._folder = folder
         self.states: dict[str, State] = dict.fromkeys(slots, "down")
         self._facts = dict(_FACTS)
+        self._keys: Sequence[Key] = ()
         self.write_maps(())
 
     def write_maps(self, keys: Sequence[Key]) -> None:
         """Write the files that HAProxy reads when it starts."""
+        self._keys = keys
         private_file.write(
             self._folder / FACTS, "".join(f"{name} {value}\n" for name, value in self._facts.items()).encode()
         )
@@ -125,25 +127,25 @@ class Control:
         """Say how long a new instance takes to be ready: what clients are told when there is none."""
         self._set_fact("restart_s", max(1, round(seconds)))
 
-    def set_keys(self, keys: Sequence[Key]) -> None:
-        """Take these keys and no others, all at one moment, on the connections of before the last reloads too.
+    def take_keys(self) -> None:
+        """Take the keys that were written and no others, on the connections of before the last reloads too.
 
         A process that ends its last connections answers one more request on each, and must know who is revoked.
 
         Raises:
             ServerError: HAProxy does not answer, or refuses.
         """
-        self._take_keys(self._folder / WORKER, "", keys)
+        self._tell_keys(self._folder / WORKER, "")
         for pid in self.workers(old=True):
             with suppress(ServerError):  # it has just ended
-                self._take_keys(self._folder / MASTER, f"@!{pid} ", keys)
+                self._tell_keys(self._folder / MASTER, f"@!{pid} ")
 
-    def _take_keys(self, socket: Path, to: str, keys: Sequence[Key]) -> None:
+    def _tell_keys(self, socket: Path, to: str) -> None:
         prepared = commands.ask(socket, f"{to}prepare map {KEYS}")
         version = re.search(r"New version created: (\d+)", prepared)
         if version is None:
             raise ServerError(f"HAProxy refused new keys: {' '.join(prepared.split())}")
-        for key in keys:
+        for key in self._keys:
             commands.order(socket, f"{to}add map @{version[1]} {KEYS} {key.digest} {key.name}")
         commands.order(socket, f"{to}commit map @{version[1]} {KEYS}")
 

@@ -119,7 +119,7 @@ class Edge:
             old, counts = self.control.workers(), rates.read(self._folder / control.WORKER)
             self._prepare()
             if self._settings.keys is not None:
-                self.control.set_keys(client_keys.read(Path(self._settings.keys.file)))
+                self.control.take_keys()
             os.kill(self.pid, signal.SIGUSR2)
             self._wait(lambda: self._replaced(old), "it did not take the new configuration")
         except BaseException:
