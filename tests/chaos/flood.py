@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tests.chaos.outcomes import Asked, Outcomes
+from tests.chaos.outcomes import Asked, Outcomes, outcome_of
 
 _TIMEOUT = 150.0  # seconds
 
@@ -58,9 +58,4 @@ class Flood(Outcomes):
             body = await reader.readexactly(int(headers["content-length"]))
         finally:
             writer.close()
-        status = lines[0].split()[1]
-        if status == "200":
-            return "answered" if body.startswith(self.expected) else f"wrong {body[:40]!r}"
-        if status == "503" and int(headers.get("retry-after", "0")) >= 1:
-            return "refused"
-        return f"{status} {body[:120]!r}"
+        return outcome_of(int(lines[0].split()[1]), headers.get("retry-after"), body, self.expected)

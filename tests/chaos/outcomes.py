@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,22 @@ class Asked:
     start: float
     end: float
     outcome: str
+
+
+def outcome_of(status: int, retry_after: str | None, body: bytes, expected: bytes) -> str:
+    """What became of a request that was answered, in the words of `Asked.outcome`.
+
+    Args:
+        status: The HTTP status.
+        retry_after: That header, if it was there.
+        body: What was answered.
+        expected: What a right answer begins with.
+    """
+    if status == HTTPStatus.OK:
+        return "answered" if body.startswith(expected) else f"wrong {body[:40]!r}"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and int(retry_after or 0) >= 1:
+        return "refused"
+    return f"{status} {body[:120]!r}"
 
 
 @dataclass

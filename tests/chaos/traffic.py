@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.chaos.outcomes import Asked, Outcomes
+from tests.chaos.outcomes import Asked, Outcomes, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,20 +69,13 @@ class Traffic(Outcomes):
                 outcome = type(error).__name__
                 connection.close()
             else:
-                outcome = self._outcome(response, body)
+                outcome = outcome_of(response.status, response.headers["Retry-After"], body, self.expected)
             with self._lock:
                 self.asked.append(Asked(start, time.monotonic(), outcome))
             if outcome != "answered":
                 self._ended.wait(_PAUSE)
         connection.close()
         del self._under_way[threading.get_ident()]
-
-    def _outcome(self, response: http.client.HTTPResponse, body: bytes) -> str:
-        if response.status == 200:
-            return "answered" if body.startswith(self.expected) else f"wrong {body[:40]!r}"
-        if response.status == 503 and int(response.headers.get("Retry-After", "0")) >= 1:
-            return "refused"
-        return f"{response.status} {body[:120]!r}"
 
     def wait_for(self, answers: int, timeout: float = 240.0) -> None:
         """Wait until there are so many more answers."""
