@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Proof:
     """A question asked in a thread of its own, so that whoever asks goes on looking at what can die meanwhile.
 
-    No executor's: the end of the server would wait for its thread, and an ill instance may not answer for a minute.
+    No executor's thread: the end of the server would wait for it, and an ill instance may not answer for a minute.
 
     Attributes:
         is_begun: Whether it was asked and its answer not taken.
