@@ -30,6 +30,11 @@ def test_the_same_settings_give_the_same_text() -> None:
     assert "concurrent" not in text
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (15, 1), (16, 2), (32, 4), (256, 4)])
+def test_a_thread_is_for_those_with_cores_to_spare(cores: int, threads: int) -> None:
+    assert f"\n    nbthread {threads}\n" in configuration.render(settings(), SLOTS, cores=cores)
+
+
 def test_settings_are_where_they_belong() -> None:
     text = configuration.render(settings(clients=77, concurrent=8, queue=9), SLOTS, up=["b"])
     assert "bind 127.0.0.1:8080\n" in text

@@ -104,7 +104,8 @@ def test_ending_it_answers_on_the_connections_that_are_there(start: Started) -> 
 
 def _listens(port: int) -> bool:
     return any(
-        found.status == psutil.CONN_LISTEN and found.laddr.port == port for found in psutil.net_connections("tcp")
+        found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port
+        for found in psutil.net_connections("tcp")
     )
 
 

@@ -51,7 +51,9 @@ WAITS = (
 )
 
 _OWN_CONNECTIONS = 64
-_MOST_THREADS = 4  # one carries some ten thousand requests a second
+# One thread carries thousands of pictures a second. A second one took 0.15 ms more of each request, and twice the
+# processor's time, where it had to be woken for it; so only those who have cores to spare get more.
+_CORES_A_THREAD, _MOST_THREADS = 8, 4
 _BUFFER_SLACK = 8192  # bytes: what HAProxy may add to a head, and its own bookkeeping
 _RATE_SECONDS = 10  # over which a key's requests are averaged; docs and messages say ten
 _LAST_REQUESTS = 5.0  # seconds that an old process is given beyond the longest request
@@ -76,7 +78,7 @@ def render(
     *,
     metadata: Mapping[str, Path] | None = None,
     up: Collection[str] = (),
-    threads: int = 1,
+    cores: int = 1,
 ) -> str:
     """The configuration's text.
 
@@ -85,7 +87,7 @@ def render(
         slots: All there are.
         metadata: For `MODEL` or `MODEL/VERSION` the file that describes it in the Open Inference Protocol's words.
         up: The slots that are of use from the start.
-        threads: How many may be used.
+        cores: How many the machine has.
 
     Raises:
         ServerError: A name or a path cannot be written, or a setting is left open.
@@ -129,7 +131,7 @@ def render(
         waits=WAITS,
         restart="%[str(restart_s),map_str_int(edge.map,5)]",
         own=_OWN_CONNECTIONS,
-        threads=min(threads, _MOST_THREADS),
+        threads=min(max(1, cores // _CORES_A_THREAD), _MOST_THREADS),
         slack=_BUFFER_SLACK,
         lifetime=max(longest, limits.upload_seconds, limits.idle_seconds) + _LAST_REQUESTS,
     )

@@ -188,7 +188,7 @@ class Edge:
             self._slots,
             metadata={name: path.resolve() for name, path in self._metadata.items()},
             up=[name for name, state in self.control.states.items() if state == "up"],
-            threads=len(os.sched_getaffinity(0)),
+            cores=len(os.sched_getaffinity(0)),
         )
         private_file.write(self._folder / _CONFIGURATION, text.encode())
 
