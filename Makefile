@@ -39,7 +39,7 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help container sbom install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-chaos test-chaos-hour test-chaos-cost test-container test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
+	test-all test-masked test-chaos test-chaos-faults test-chaos-hour test-chaos-cost test-container test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,7 +102,9 @@ test-masked: $(VENV)/.test ## what depends on the processor, as if it had neithe
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not manual" tests/runtime/engines \
 		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/test_calibration.py
 
-test-chaos: $(VENV)/.test ## what dies under load, and what it costs; writes docs/reliability.md
+test-chaos: test-chaos-faults test-chaos-hour test-chaos-cost ## all that can die, under load, on an otherwise idle machine; writes docs/reliability.md: two hours
+
+test-chaos-faults: $(VENV)/.test ## what dies, one fault after the other; writes docs/reliability.md: half an hour
 	$(BIN)/python -m pytest tests/chaos -m "not manual" -s --write-reliability
 
 test-chaos-hour: $(VENV)/.test ## an hour under load with a fault a minute; writes docs/reliability.md  [MINUTES=60] [EVERY=60] [SEED=0]

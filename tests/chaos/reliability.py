@@ -115,7 +115,7 @@ COSTS = pytest.StashKey[list[str]]()
 
 def write(rows: list[Row]) -> None:
     """Put the rows where the page has its table of single faults."""
-    _write("faults", _HEAD, rows, "make test-chaos")
+    _write("faults", _HEAD, rows, "make test-chaos-faults")
 
 
 def write_kinds(kinds: list[Kind]) -> None:

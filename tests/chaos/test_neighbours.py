@@ -76,6 +76,16 @@ def test_two_servers_and_two_instances(served: Served, tmp_path: Path, told: Tol
         told("one of two Javas killed, one worker each", traffic, at)
         assert traffic.lost == {}
         assert traffic.count("refused") == 0
+        with loaded(other) as traffic:
+            at = now()
+            other.worker_processes()[0].kill()
+            traffic.wait_for(300)
+            other.wait_until_whole()
+            whole = now()
+        told("the worker of one of two instances killed", traffic, at)
+        assert traffic.lost == {}
+        assert traffic.count("refused") == 0
+        assert traffic.longest < whole - at  # nobody waited until it was back
     with loaded(served) as traffic:
         pass
     assert traffic.lost == {}

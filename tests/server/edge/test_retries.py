@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 if TYPE_CHECKING:
     from tests.server.edge.conftest import Front, Started
@@ -90,3 +92,29 @@ def test_a_drained_slot_ends_what_it_has(start: Started) -> None:
     assert front.control.sessions("a") == 0
     front.control.down("a")
     assert front.control.figures().slots["a"].state == "down"
+
+
+def test_a_slot_that_is_given_up_has_its_requests_asked_of_the_other(start: Started) -> None:
+    front = start(up="a")
+    with ThreadPoolExecutor(4) as pool:
+        small = [pool.submit(ask, front, "sleep-4000", size) for size in (1, 100_000, 262_144)]
+        large = pool.submit(ask, front, "sleep-4000", 400_000)
+        end = time.monotonic() + 5
+        while len(front.backends["a"].seen) < 4 and time.monotonic() < end:
+            time.sleep(0.01)
+        front.control.up("b")
+        began = time.monotonic()
+        front.control.give_up("a")
+        refused = large.result()
+        assert time.monotonic() - began < 3  # it does not wait for the answer that it would have had
+        assert (refused.status_code, refused.json()["type"]) == (503, "Unavailable")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert [each.result().json()["slot"] for each in small] == ["b"] * 3
+    assert front.control.figures().slots["a"].state == "drain"
+    front.control.up("a")
+    assert {front.post().json()["slot"] for _ in range(10)} == {"a", "b"}
+
+
+def ask(front: Front, path: str, size: int) -> requests.Response:
+    """Ask over a connection of its own."""
+    return requests.post(f"{front.url}/predictions/{path}", data=b"x" * size, timeout=20)

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,8 +20,6 @@ from visionserve.server.supervision.watch import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from visionserve.server.instance.launcher import TorchServe
 
 
 class Described:
@@ -47,13 +45,13 @@ class Described:
 
 
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Watches an instance until something is wrong, and tells it."""
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An instance that is well, and is looked at often."""
     monkeypatch.setattr(watch, "Client", Described)
     monkeypatch.setattr(health, "require_known_answer", lambda *_: None)
     for name in ("_EVERY", "_PROVEN_EVERY", "_LACKING"):
         monkeypatch.setattr(watch, name, 0.01)
-    server = SimpleNamespace(
+    return SimpleNamespace(
         folder=tmp_path / "a",
         logs=tmp_path,
         archives={"quick": tmp_path},
@@ -61,9 +59,14 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         properties=SimpleNamespace(inference="", management=""),
     )
 
+
+@pytest.fixture
+def found(watched: Any) -> Any:
+    """Watches an instance until something is wrong, and tells it."""
+
     def find() -> tuple[str, bool]:
         told: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-        watching = Watch(cast("TorchServe", server), lambda *said: told.put(said))
+        watching = Watch(watched, lambda *said: told.put(said))
         try:
             return told.get(timeout=10)
         finally:
@@ -92,6 +95,20 @@ def test_an_address_that_is_silent_again_and_again(found: Any, monkeypatch: pyte
 def test_workers_that_do_not_come_back(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Described, "ready", False)
     assert found() == ("quick has had 0 of 1 workers for 0 s", False)
+
+
+def test_it_knows_when_there_is_no_worker(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_LACKING", 60.0)
+    watching = Watch(watched, lambda *_: None)
+    try:
+        for ready in (True, False, True):
+            monkeypatch.setattr(Described, "ready", ready)
+            end = time.monotonic() + 10
+            while watching.is_dead == ready:
+                assert time.monotonic() < end
+                time.sleep(0.001)
+    finally:
+        watching.end()
 
 
 def test_a_worker_that_refuses_what_it_loads(found: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,9 @@ HEADERS = (
     "x-request-deadline-ms",
 )
 
+# What the name of the hop before a slot's instance begins with.
+HOP = "instance_"
+
 # What HAProxy itself may answer; the second list tells when to come again.
 ERRORS = (
     (400, "BadRequest", "this is no HTTP request"),
@@ -116,6 +119,7 @@ def render(
         rate=math.ceil(_RATE_SECONDS * settings.keys.requests_per_second) if settings.keys else 0,
         rate_seconds=_RATE_SECONDS,
         slots=slots,
+        hop=HOP,
         up=up,
         metadata=sorted((_versioned(key), path) for key, path in metadata.items()),
         server=json.dumps(

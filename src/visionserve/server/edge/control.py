@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from visionserve.server import private_file
-from visionserve.server.edge import commands
+from visionserve.server.edge import commands, configuration
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -102,6 +102,20 @@ class Control:
             ServerError: There is no such slot, or HAProxy does not answer.
         """
         self._set(slot, "drain")
+
+    def give_up(self, slot: str) -> None:
+        """Give a slot no more requests, and ask those that it has of the others.
+
+        Those too large to be asked again are refused with a time to come again.
+
+        Raises:
+            ServerError: There is no such slot, or HAProxy does not answer.
+        """
+        self._set(slot, "drain")
+        cut = f"shutdown sessions server {configuration.HOP}{slot}/{slot}"
+        commands.order(self._folder / WORKER, cut)
+        for pid in self.workers(old=True):
+            commands.ask(self._folder / MASTER, f"@!{pid} {cut}")  # says so if it has just ended
 
     def down(self, slot: str) -> None:
         """Count on a slot no longer.

@@ -36,12 +36,21 @@ class Instance:
         server: The TorchServe.
         archives: The .mar file of each model, that it was started from.
         watch: What watches it, from when it has been proven.
+        is_aside: Whether its requests go to others until it has workers again.
+        is_leaving: Whether it gets no more requests, for good.
     """
 
     slot: Slot
     server: TorchServe
     archives: Mapping[str, Path]
     watch: Watch | None = None
+    is_aside: bool = False
+    is_leaving: bool = False
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a model has no worker."""
+        return self.watch is not None and self.watch.is_dead
 
     @property
     def is_whole(self) -> bool:
@@ -148,8 +157,27 @@ class Instances:
         logger.info("instance %s serves", slot.name)
         return instance
 
+    @property
+    def open_slots(self) -> list[str]:
+        """The slots whose instances take requests."""
+        return [each.slot.name for each in self._all if not each.is_aside and not each.is_leaving]
+
+    def set_aside(self) -> None:
+        """Ask the requests of an instance without workers of the others, until it has some again.
+
+        TorchServe keeps them until its worker is back, which takes as long as a start, or longer.
+        """
+        staying = [each for each in self._all if not each.is_leaving]
+        for each in staying:
+            aside = each.is_dead and not all(other.is_dead for other in staying)
+            if aside != each.is_aside:
+                (self._control().give_up if aside else self._control().up)(each.slot.name)
+                each.is_aside = aside
+                logger.warning("instance %s %s", each.slot.name, "has no worker" if aside else "has workers again")
+
     def close(self, instance: Instance) -> None:
         """Give an instance no more requests; what it has, it answers."""
+        instance.is_leaving = True
         self._control().down(instance.slot.name)
 
     def retire(self, instance: Instance, seconds: float) -> None:
@@ -159,6 +187,7 @@ class Instances:
             instance: The instance.
             seconds: The longest to wait.
         """
+        instance.is_leaving = True
         self._control().drain(instance.slot.name)
         end = time.monotonic() + seconds
         while self._control().sessions(instance.slot.name) and time.monotonic() < end:

@@ -156,13 +156,14 @@ class Supervisor:
             notify.tell("WATCHDOG=1")
             self._told_at = time.monotonic()
         # First, for the others are told of by it.
-        self._front.revive([instance.slot.name for instance in self._instances])
+        self._front.revive(self._instances.open_slots)
         for instance in self._instances:
             code = instance.server.process.poll()
             if code is not None:
                 self._replicas.count(instance, f"Java ended with code {code}")
                 self._instances.end(instance)
                 self._events.put(self._replicas.mend)
+        self._instances.set_aside()
         is_ready = bool(len(self._instances)) and all(instance.is_whole for instance in self._instances)
         self._front.tell(is_ready=is_ready)
 

@@ -52,6 +52,7 @@ class Watch:
         self._ended = threading.Event()
         self._whole = threading.Event()
         self._whole.set()
+        self._dead = False
         self._pids: dict[str, set[int]] = {}
         self._lacking_since: dict[str, float] = {}
         self._restarts: dict[str, list[float]] = {}
@@ -64,6 +65,11 @@ class Watch:
     def is_whole(self) -> bool:
         """Whether all workers of all models were ready when it last looked."""
         return self._whole.is_set()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a model had no worker that was ready when it last looked."""
+        return self._dead
 
     def end(self) -> None:
         """Watch no more."""
@@ -96,7 +102,7 @@ class Watch:
 
     def _look(self, client: Client) -> str | None:
         _end_if_stopped(self._server.process.pid, f"Java of instance {self._where}")
-        whole = True
+        whole, dead = True, False
         for name in self._server.archives:
             try:
                 described = client.describe(name)
@@ -108,10 +114,12 @@ class Watch:
             self._silent = 0
             ready = {int(each["pid"]) for each in described["workers"] if each["status"] == "READY"}
             whole &= len(ready) >= int(described["minWorkers"])
+            dead |= not ready
             reason = self._of_workers(name, ready, int(described["minWorkers"]))
             if reason is not None:
                 return reason
         (self._whole.set if whole else self._whole.clear)()
+        self._dead = dead
         return None
 
     def _of_workers(self, name: str, ready: set[int], wanted: int) -> str | None:

@@ -1,0 +1,74 @@
+"""Instances without workers are set aside while others have some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from visionserve.server.edge.configuration import Slot
+from visionserve.server.supervision.instances import Instance, Instances, Setup
+
+
+class Told:
+    """An edge's control that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, str]] = []
+
+    def __getattr__(self, what: str) -> Any:
+        return lambda slot: self.all.append((what, slot))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def serving(told: Told) -> Instances:
+    """Two instances, each with a worker."""
+    instances = Instances([], cast("Setup", None), lambda: cast("Any", told), lambda: None, lambda *_: None)
+    instances._all = [
+        Instance(Slot(name, Path(name)), cast("Any", None), {}, cast("Any", SimpleNamespace(is_dead=False)))
+        for name in "ab"
+    ]
+    return instances
+
+
+def dies(instances: Instances, slot: str, *, dead: bool = True) -> None:
+    """The instance in a slot has no worker any more, or has one again."""
+    (found,) = [each for each in instances if each.slot.name == slot]
+    cast("Any", found.watch).is_dead = dead
+    instances.set_aside()
+
+
+def test_one_without_a_worker_is_aside_until_it_has_one(serving: Instances, told: Told) -> None:
+    serving.set_aside()
+    assert told.all == []
+    dies(serving, "a")
+    dies(serving, "a")  # once is enough
+    assert told.all == [("give_up", "a")]
+    assert serving.open_slots == ["b"]
+    dies(serving, "a", dead=False)
+    assert told.all == [("give_up", "a"), ("up", "a")]
+    assert serving.open_slots == ["a", "b"]
+
+
+def test_where_none_has_a_worker_clients_wait_for_all(serving: Instances, told: Told) -> None:
+    dies(serving, "a")
+    dies(serving, "b")
+    assert told.all == [("give_up", "a"), ("up", "a")]
+    dies(serving, "a", dead=False)
+    assert told.all[2:] == [("give_up", "b")]
+
+
+def test_one_that_leaves_is_not_led_back_to(serving: Instances, told: Told) -> None:
+    first = next(iter(serving))
+    dies(serving, "a")
+    serving.close(first)
+    dies(serving, "a", dead=False)
+    assert told.all == [("give_up", "a"), ("down", "a")]
+    assert serving.open_slots == ["b"]
