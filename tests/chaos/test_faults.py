@@ -168,9 +168,20 @@ def test_a_second_signal_hurries_and_leaves_nothing(tmp_path: Path) -> None:
         assert not (tmp_path / ".visionserve" / "run").exists()
 
 
+def warden(server: Served) -> psutil.Process:
+    """What ends the server's processes when the supervisor is killed."""
+    (found,) = [each for each in server.of("python") if any(word.endswith("warden.py") for word in each.cmdline())]
+    return found
+
+
 def test_a_killed_supervisor_leaves_no_orphan_and_the_next_start_cleans_up(tmp_path: Path) -> None:
     root = project(tmp_path)
     with Served(root) as server:
+        warden(server).kill()
+        end = time.monotonic() + 20
+        while "the warden was killed" not in (root / "logs" / "supervisor.log").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.05)
         left = server.all()
         server.process.kill()
         assert psutil.wait_procs(left, timeout=20)[1] == []

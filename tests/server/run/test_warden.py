@@ -90,6 +90,35 @@ def test_a_killed_warden_does_not_disturb_whom_it_served() -> None:
     keeper.close()
 
 
+def test_a_killed_warden_is_revived_and_guards_what_it_guarded(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    sessions = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(3)]
+    before, released, after = sessions
+    keeper = Warden()
+    try:
+        keeper.guard(before.pid)
+        keeper.guard(released.pid)
+        keeper.remove(folder)
+        first = keeper.pid
+        keeper.revive()
+        assert keeper.pid == first  # it was well
+        os.kill(first, signal.SIGKILL)
+        psutil.Process(first).wait(10)
+        keeper.release(released.pid)
+        keeper.guard(after.pid)
+        keeper.revive()
+        assert keeper.pid != first
+        keeper.close()
+        assert (before.wait(10), after.wait(10), released.poll()) == (-signal.SIGKILL, -signal.SIGKILL, None)
+        assert not folder.exists()
+    finally:
+        keeper.close()
+        for session in sessions:
+            session.kill()
+            session.wait()
+
+
 def test_what_is_released_and_forgotten_is_let_be(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()

@@ -8,6 +8,7 @@ end only the supervisor holds, so the kernel closes it whatever ends the supervi
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 _GUARD, _RELEASE, _REMOVE, _FORGET = "guard", "release", "remove", "forget"
 
 
@@ -28,6 +31,11 @@ class Warden:
     """Ends what it guards when this process ends in any way."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, str] = {}
+        self._start()
+
+    def _start(self) -> None:
         # -I: neither the working directory nor PYTHONPATH decides what is imported; -S: nor what is installed.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],
@@ -39,7 +47,6 @@ class Warden:
         # From here on no signal but SIGKILL ends it.
         with cast("IO[str]", self._process.stdout) as said:
             said.readline()
-        self._lock = threading.Lock()
         self._told: IO[str] = cast("IO[str]", self._process.stdin)
 
     @property
@@ -49,19 +56,31 @@ class Warden:
 
     def guard(self, session: int) -> None:
         """End a session, named by its leader's process id, when this process ends."""
-        self._tell(_GUARD, str(session))
+        self._keep(_GUARD, str(session))
 
     def release(self, session: int) -> None:
         """Forget a session that has ended."""
-        self._tell(_RELEASE, str(session))
+        self._let_go(_RELEASE, str(session))
 
     def remove(self, folder: Path) -> None:
         """Remove a folder when this process ends."""
-        self._tell(_REMOVE, str(folder))
+        self._keep(_REMOVE, str(folder))
 
     def forget(self, folder: Path) -> None:
         """Remove a folder no more: it is gone."""
-        self._tell(_FORGET, str(folder))
+        self._let_go(_FORGET, str(folder))
+
+    def revive(self) -> None:
+        """Start it again if it was killed; it guards what it guarded."""
+        if self._process.poll() is None:
+            return
+        with self._lock:
+            with suppress(BrokenPipeError):
+                self._told.close()
+            self._start()
+            for what, verb in self._kept.items():
+                self._tell(verb, what)
+        logger.error("the warden was killed; process %d takes its place", self.pid)
 
     def close(self) -> None:
         """End the warden, and with it what it still guards."""
@@ -69,9 +88,19 @@ class Warden:
             self._told.close()
         self._process.wait()
 
+    def _keep(self, verb: str, what: str) -> None:
+        with self._lock:
+            self._kept[what] = verb
+            self._tell(verb, what)
+
+    def _let_go(self, verb: str, what: str) -> None:
+        with self._lock:
+            self._kept.pop(what, None)
+            self._tell(verb, what)
+
     def _tell(self, verb: str, what: str) -> None:
-        # A warden that was killed guards nothing; the next start cleans up what it cannot.
-        with self._lock, suppress(BrokenPipeError, ValueError):
+        # One that was killed is told again when it is revived.
+        with suppress(BrokenPipeError, ValueError):
             self._told.write(f"{json.dumps([verb, what])}\n")  # a path may hold a line's end
             self._told.flush()
 

@@ -155,7 +155,8 @@ class Supervisor:
         if time.monotonic() - self._told_at > _WATCHED:
             notify.tell("WATCHDOG=1")
             self._told_at = time.monotonic()
-        # First, for the others are told of by it.
+        self._warden.revive()
+        # Before the instances, of which it is told.
         self._front.revive(self._instances.open_slots)
         for instance in self._instances:
             code = instance.server.process.poll()
