@@ -90,7 +90,7 @@ def render(
         slots: All there are.
         metadata: For `MODEL` or `MODEL/VERSION` the file that describes it in the Open Inference Protocol's words.
         up: The slots that are of use from the start.
-        cores: How many the machine has.
+        cores: How many may be used.
 
     Raises:
         ServerError: A name or a path cannot be written, or a setting is left open.

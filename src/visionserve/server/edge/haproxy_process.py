@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionserve.runtime.machine import cores
 from visionserve.server import private_file
 from visionserve.server.edge import client_keys, commands, configuration, control, log, rates
 from visionserve.server.edge.control import Control
@@ -188,7 +189,7 @@ class Edge:
             self._slots,
             metadata={name: path.resolve() for name, path in self._metadata.items()},
             up=[name for name, state in self.control.states.items() if state == "up"],
-            cores=len(os.sched_getaffinity(0)),
+            cores=cores.available(),
         )
         private_file.write(self._folder / _CONFIGURATION, text.encode())
 
