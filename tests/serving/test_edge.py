@@ -22,7 +22,7 @@ from visionserve.archiver.demo import colours
 from visionserve.archiver.models import catalog
 from visionserve.server.edge import haproxy, metadata
 from visionserve.server.edge.configuration import Slot
-from visionserve.server.edge.haproxy_process import Edge
+from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.settings.properties import Properties
 from visionserve.server.settings.serving import Serving
 
@@ -76,7 +76,7 @@ def address(request: pytest.FixtureRequest, instance: TorchServe, project: Path)
     slot = Slot("a", Path(instance.properties.inference.removeprefix("unix:")))
     with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as folder:
         described = metadata.write(Path(folder) / "metadata", {"quick": "1.0"})
-        edge = Edge(
+        edge = HAProxyProcess(
             haproxy.examine(request.param),
             settings,
             [slot],

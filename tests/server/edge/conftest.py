@@ -14,7 +14,7 @@ from tests.support import backend
 
 from visionserve.server.edge import haproxy
 from visionserve.server.edge.configuration import Slot
-from visionserve.server.edge.haproxy_process import Edge
+from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.settings.serving import EdgeSettings, KeySettings, LimitSettings, Serving
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ EXECUTABLES = haproxy.candidates()
 class Front:
     """An edge with two slots, whose instances are `backends`, and a session that asks it."""
 
-    def __init__(self, edge: Edge, address: str, backends: Mapping[str, Backend], scheme: str) -> None:
+    def __init__(self, edge: HAProxyProcess, address: str, backends: Mapping[str, Backend], scheme: str) -> None:
         self.edge = edge
         self.control = edge.control
         self.address = address
@@ -110,7 +110,7 @@ def starting(executable: Path) -> Iterator[Started]:
             }
             address = (edge.address if edge else None) or free_address()
             settings = Serving(edge=edge or EdgeSettings(), limits=limits, keys=keys)
-            running = Edge(
+            running = HAProxyProcess(
                 haproxy.examine(executable),
                 settings.completed(folder, address=address, body=BODY),
                 slots,

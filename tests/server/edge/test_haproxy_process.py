@@ -17,7 +17,7 @@ import requests
 from tests.server.edge.conftest import BODY, LIMITS, free_address
 
 from visionserve.server.edge import haproxy
-from visionserve.server.edge.haproxy_process import Edge
+from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.errors import ServerError
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings.serving import EdgeSettings, Serving
@@ -187,7 +187,9 @@ def test_a_warden_ends_it(executable: Path, tmp_path: Path) -> None:
     warden = Warden()
     settings = Serving(limits=LIMITS).completed(tmp_path, address=free_address(), body=BODY)
     with tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp") as folder:
-        edge = Edge(haproxy.examine(executable), settings, [], Path(folder), tmp_path / "logs", warden=warden)
+        edge = HAProxyProcess(
+            haproxy.examine(executable), settings, [], Path(folder), tmp_path / "logs", warden=warden
+        )
         children = psutil.Process(edge.pid).children()
         assert children
         warden.close()

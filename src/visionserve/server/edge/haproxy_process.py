@@ -39,7 +39,7 @@ _KILL_SECONDS = 5.0
 _POLL = 0.02  # seconds
 
 
-class Edge:
+class HAProxyProcess:
     """A running HAProxy. No slot takes requests until `control` says so.
 
     Args:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from visionserve.client import Client
 from visionserve.runtime.archive import read_identity
 from visionserve.server.edge import control, haproxy, metadata
-from visionserve.server.edge.haproxy_process import Edge
+from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.edge.uploads import Uploads
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
@@ -168,9 +168,11 @@ class Front:
         """End it; who has a connection and asks just now is still told so."""
         self._edge.end()
 
-    def _opened(self) -> Edge:
+    def _opened(self) -> HAProxyProcess:
         folder, described = self._folder.edge, self._described()
-        return Edge(haproxy.find(), self._settings, self._slots, folder, self._logs, described, self._warden)
+        return HAProxyProcess(
+            haproxy.find(), self._settings, self._slots, folder, self._logs, described, self._warden
+        )
 
     def _described(self) -> dict[str, Path]:
         """A file for each model that tells what it is in the Open Inference Protocol's words."""
