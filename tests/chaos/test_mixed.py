@@ -45,12 +45,20 @@ def wait_until_whole(server: Served, broken: Sequence[psutil.Process]) -> None:
     """Wait until what a fault broke is gone, and all is there and ready."""
     end = time.monotonic() + HEALED
     while not (
-        not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in broken)
+        not any(map(lives, broken))
         and len(server.of("java")) == len(server.worker_processes()) == INSTANCES
         and server.is_ready
     ):
         assert time.monotonic() < end, f"it did not heal: {server.run('ready').stdout}{server.said}"
         time.sleep(0.1)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it still runs."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended just now
+        return False
 
 
 def suffered(server: Served, faults: Faults, kind: str, traffic: Traffic, until: float) -> tuple[Outcomes, float]:
