@@ -93,7 +93,7 @@ test: $(VENV)/.browser ## run the suite, real TorchServe, Locust and browser inc
 	$(BESIDE)
 	$(BIN)/python -m pytest $(ALONE)
 
-test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the long tests, but for test-chaos: a quarter of an hour
+test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the long tests, but for test-chaos: half an hour
 	$(BESIDE) -m "not manual"
 	$(BIN)/python -m pytest $(ALONE:tests/chaos=) -m "not manual"
 	$(BIN)/python -m pytest tests/chaos

@@ -6,9 +6,10 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from tests.server.edge.conftest import LIMITS
@@ -17,9 +18,11 @@ from visionserve.server.edge import control
 from visionserve.server.edge.uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from tests.server.edge.conftest import Front, Started
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -105,15 +108,21 @@ def with_workers(front: Front, seconds: float, workers: int) -> None:
         each.busy, each.free = seconds, threading.Semaphore(workers)
 
 
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it returns, run in a thread of its own: a browser that another test opened has a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 @pytest.mark.slow
 def test_at_three_times_what_it_can_it_does_all_it_can(start: Started) -> None:
     front = start(limits=replace(LIMITS, concurrent=4, queue=16, queue_seconds=5.0), up="a")
     with_workers(front, 0.02, 2)  # 100 a second at most
     front.control.set_service_time(0.01)
     seconds = 3.0
-    best = told("at its best", asyncio.run(at_once(front, 8, seconds)))[200] / seconds
+    best = told("at its best", finished(at_once(front, 8, seconds)))[200] / seconds
     began = time.monotonic()
-    got = asyncio.run(at_rate(front, 3 * best, seconds))
+    got = finished(at_rate(front, 3 * best, seconds))
     goodput = sum(each.status == 200 for each in got) / (time.monotonic() - began)
     statuses = told(f"at {3 * best:.0f} a second, {goodput:.0f} of at best {best:.0f} answered", got)
     assert set(statuses) == {200, 503}
@@ -129,7 +138,7 @@ def test_clients_are_told_how_long_the_queue_takes(start: Started) -> None:
     front = start(limits=replace(LIMITS, concurrent=1, queue=4, queue_seconds=0.5), up="a")
     with_workers(front, 0.6, 1)
     front.control.set_service_time(2.5)
-    got = asyncio.run(at_rate(front, 200, 0.05))
+    got = finished(at_rate(front, 200, 0.05))
     assert told("a burst at a queue of four", got) == {200: 1, 503: 9}
     waits = Counter(each.headers["retry-after"] for each in got if each.status == 503)
     # Five found the queue full and would have waited 5 x 2.5 s; four waited in vain, behind 0 to 3 others.
@@ -145,7 +154,7 @@ def asked_meanwhile(start: Started) -> Iterator[tuple[Front, list[Got]]]:
 
     def ask() -> None:
         while not stop.is_set():
-            got.extend(asyncio.run(at_once(front, 6, 0.5)))
+            got.extend(finished(at_once(front, 6, 0.5)))
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -211,7 +220,7 @@ def test_idle_and_slow_clients_do_not_slow_the_others(start: Started) -> None:
             writer.close()
         return alone, beside
 
-    alone, beside = asyncio.run(measure())
+    alone, beside = finished(measure())
     assert set(told(f"alone, p99 {1000 * p99(alone):.1f} ms", alone)) == {200}
     what = f"beside 2000 idle connections and 200 slow senders, p99 {1000 * p99(beside):.1f} ms"
     assert set(told(what, beside)) == {200}
@@ -251,7 +260,7 @@ def test_uploads_that_trickle_are_ended_and_fair_ones_are_not(start: Started) ->
             uploads.look()
         return await tricklers, beside, await fair
 
-    tricklers, beside, fair = asyncio.run(measure())
+    tricklers, beside, fair = finished(measure())
     told(f"20 tricklers, ended after {max(each.seconds for each in tricklers):.1f} s at most", tricklers)
     assert all(each.status != 200 and 4.0 <= each.seconds < 8.0 for each in tricklers)
     assert (fair.status, fair.seconds > 2.0) == (200, True)
