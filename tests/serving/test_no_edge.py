@@ -51,7 +51,9 @@ def listening(processes: list[psutil.Process]) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=["SIGHUP", "SIGKILL"])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGHUP, marks=pytest.mark.slow), signal.SIGKILL], ids=["SIGHUP", "SIGKILL"]
+)
 def test_whatever_ends_it_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     root = project(tmp_path, workers=1)
     properties = Properties.read(root / "config.properties")

@@ -76,7 +76,9 @@ def test_of_very_many_pictures_some_are_taken_evenly(
     assert "14 of 49 pictures were taken, evenly of each class" in notes(built)
 
 
-@pytest.mark.parametrize("words", [["archive", "stated"], ["serve", "stated"]])
+@pytest.mark.parametrize(
+    "words", [["archive", "stated"], pytest.param(["serve", "stated"], marks=pytest.mark.slow)]
+)
 def test_the_command_line_asks_for_a_check_and_an_accuracy(
     words: list[str], build: Build, weights: Weights, pictures: Path, alphabetical: str, checked_project: Path
 ) -> None:
@@ -101,7 +103,7 @@ def test_what_the_command_line_checked_is_printed(
 @pytest.mark.parametrize(
     ("mean", "std", "remedy"),
     [
-        (0.5, 0.5, "--mean 0.5,0.5,0.5 --std 0.5,0.5,0.5"),
+        pytest.param(0.5, 0.5, "--mean 0.5,0.5,0.5 --std 0.5,0.5,0.5", marks=pytest.mark.slow),
         (0.0, 1 / 255, "pixels from 0 to 255: say --mean 0,0,0 --std 0.00392157"),
     ],
     ids=["0.5", "0 to 255"],
