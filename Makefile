@@ -160,7 +160,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@echo "installing torch, TorchServe, Java and the rest into $(VENV): about 6 GB, some minutes the first time"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[edge,load,int8,sign]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[edge,load,int8,ncnn,sign]"
 	@touch $@
 
 # The tools of those who work on visionserve, each group when it is first asked for.

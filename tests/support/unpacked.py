@@ -97,3 +97,10 @@ def served_contents(mar: Path) -> str:
     del digests[members.MANIFEST_FILE], digests[members.PROVENANCE_FILE]
     del manifest["sha256"][members.PROVENANCE_FILE]
     return hashlib.sha256(json.dumps([digests, manifest], sort_keys=True).encode()).hexdigest()
+
+
+def unpacked(mar: Path, folder: Path) -> Path:
+    """An archive, unpacked into a folder."""
+    with zipfile.ZipFile(mar) as file:
+        file.extractall(folder)
+    return folder

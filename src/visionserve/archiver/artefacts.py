@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from visionserve.archiver import calibration
+from visionserve.archiver import calibration, ncnn_graph
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import network
 from visionserve.runtime.engines import compiled, openvino
@@ -87,6 +87,8 @@ def make(
         native = "bf16" if processor.native_bf16() else "fp32"
         precision = native if model.precision == "auto" else model.precision
         return Artefacts(compiled.compile_package(fresh(), model.transform, precision))
+    if model.engine == "ncnn":
+        return Artefacts(ncnn_graph.members(fresh(), model.transform))
     found = _pictures(root, written) if model.precision == "int8" else []
     try:
         graph = _convert(fresh(), model.transform)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BUILT_FROM = "built_from"
 
 # What has a say in what an archive holds or answers.
-LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "openvino", "nncf")
+LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "openvino", "nncf", "ncnn", "pnnx")
 
 
 def facts(

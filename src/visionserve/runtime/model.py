@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-EngineName = Literal["auto", "eager", "compiled", "openvino"]
+EngineName = Literal["auto", "eager", "compiled", "openvino", "ncnn"]
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 ResponseShape = Literal["labels", "detailed"]
 Decoding = Literal["auto", "fast", "exact"]

@@ -112,6 +112,10 @@ class HandlerSpec:
             f"handler.engine is {self.engine}, which does not run int8: only openvino does",
         )
         require(
+            self.precision != "bf16" or self.engine != "ncnn",
+            "handler.engine is ncnn, which runs fp32 alone: leave precision out, or take another engine for bf16",
+        )
+        require(
             0 < self.min_agreement <= 1,
             f"handler.minAgreement is {self.min_agreement}: it must be a share above 0 and at most 1",
         )
