@@ -54,6 +54,14 @@ def test_defaults_are_written_out_so_that_an_archive_behaves_the_same_elsewhere(
         ("handler: resnet50", "handler is 'resnet50': it must be a mapping"),
         ("handler: {}", "key 'handler.architecture' is missing"),
         ("handler: {architecture: a, engine: warp}", "handler.engine is 'warp'; allowed: "),
+        (
+            "handler: {architecture: a, engine: ncnn, precision: bf16}",
+            "handler.engine is ncnn, which runs fp32 alone",
+        ),
+        (
+            "handler: {architecture: a, engine: ncnn, precision: int8}",
+            "handler.engine is ncnn, which does not run",
+        ),
         ("handler: {architecture: a, topK: 0}", "handler.topK is 0"),
         ("handler: {architecture: a, sha256: XYZ}", "64 hexadecimal digits"),
         (
