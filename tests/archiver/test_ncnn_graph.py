@@ -70,6 +70,19 @@ def test_the_same_network_gives_the_same_bytes() -> None:
     )
 
 
+def test_weights_that_are_computed_travel_as_constants() -> None:
+    torch.manual_seed(0)
+    convolution = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 32, 3))
+    pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 5)
+    network = nn.Sequential(convolution, nn.BatchNorm2d(32), nn.Conv2d(32, 32, 3), *pooled).eval()
+    state_dict = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    made = ncnn_graph.members(network, TRANSFORM)
+    assert made[ncnn.CONSTANTS_FILE]
+    parts = json.loads(made[ncnn.WEIGHTS_FILE])
+    assert ["tensor", "2.weight"] in parts
+    assert len(list(graph_weights.arrays(parts, state_dict, made[ncnn.CONSTANTS_FILE]))) == len(parts)
+
+
 class Odd(nn.Module):
     """A network that ncnn has no layers for."""
 

@@ -104,10 +104,13 @@ def _known(
                 yield _digest(tensor[start : start + size]), ["rows", key, start, start + size]
     left = dict(norms)
     for name, module in fused.named_modules():
-        if not isinstance(module, nn.Conv2d) or torch.equal(module.weight, state_dict[f"{name}.weight"]):
+        # A weight that a parametrization computes is in no state dict.
+        before = state_dict.get(f"{name}.weight") if isinstance(module, nn.Conv2d) else None
+        if before is None or torch.equal(module.weight, before):
             continue
         for norm, eps in left.items():
-            if len(state_dict[f"{norm}.running_mean"]) != module.out_channels:
+            mean = state_dict.get(f"{norm}.running_mean")
+            if mean is None or len(mean) != module.out_channels:
                 continue
             weight, bias = graph_weights.folded(state_dict, name, norm, eps)
             if torch.equal(weight, module.weight):
