@@ -12,6 +12,7 @@ import pytest
 from tests.chaos.conftest import loaded, now
 from tests.chaos.served import COMMAND, Served, project
 
+from visionserve.runtime.machine import cores
 from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def test_two_servers_and_two_instances(served: Served, tmp_path: Path, told: Tol
     with Served(root) as other:
         assert other.url != served.url
         assert not listeners(other) & listeners(served)
+        # Decoders are as many as the threads that compute, and a process more starts them.
+        started = [len(worker.children(recursive=True)) - 1 for worker in other.worker_processes()]
+        assert started == [max(1, cores.available() // 2)] * 2
         with loaded(other) as traffic:
             at = now()
             other.of("java")[0].kill()

@@ -29,3 +29,19 @@ def test_workers_and_their_threads_make_up_the_cores(
 ) -> None:
     monkeypatch.setattr(cores, "available", lambda: 8)
     assert cores.threads(workers) == threads
+
+
+@pytest.mark.parametrize(("workers", "servers", "threads"), [(1, 2, 4), (2, 2, 2), (3, 2, 1), (8, 8, 1)])
+def test_servers_that_share_the_cores_have_a_part_each(
+    workers: int, servers: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 8)
+    monkeypatch.setenv("VISIONSERVE_INSTANCES", str(servers))
+    assert cores.threads(workers) == threads
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "two", "", "²"])
+def test_a_count_of_servers_that_is_none_is_named(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONSERVE_INSTANCES", said)
+    with pytest.raises(ValueError, match=f"VISIONSERVE_INSTANCES is '{said}': it must be a whole number"):
+        cores.threads(1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
+from visionserve.runtime.machine import cores
 from visionserve.server.errors import ServerError, writing
 from visionserve.server.instance import admission, environment, java
 from visionserve.server.run.warden import Warden
@@ -45,6 +46,7 @@ class TorchServe:
         folder: Its private folder, made anew; without it, one for temporary files.
         warden: What ends it when this process is killed; without it, one of its own.
         variables: Those of the environment that it is to see beside the harmless ones.
+        instances: How many such servers share this machine's cores.
 
     Raises:
         ServerError: The settings open what must stay closed, Java's heap holds no full queue, a port is taken, or
@@ -61,12 +63,14 @@ class TorchServe:
         folder: Path | None = None,
         warden: Warden | None = None,
         variables: Sequence[str] = (),
+        instances: int = 1,
     ) -> None:
         safety.require_closed(properties)
         heap.require_room(properties, archives)
         self._environment = environment.passed(
             os.environ, variables, properties.values.get("blacklist_env_vars", "")
         )
+        self._environment[cores.SHARED_BY] = str(instances)
         properties.require_free_ports()
         self.properties = properties
         self.logs = logs.resolve()

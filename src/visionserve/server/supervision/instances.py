@@ -69,6 +69,7 @@ class Setup:
         environment: Variables that it and its workers are to see beside those that tune them.
         warden: What ends it when this process is killed.
         timeout: Seconds that its models may take to become ready.
+        count: How many of them serve at once, and share the cores.
     """
 
     folder: RunFolder
@@ -77,6 +78,7 @@ class Setup:
     environment: Sequence[str]
     warden: Warden
     timeout: float
+    count: int
 
     def start(self, slot: str, archives: Mapping[str, Path]) -> TorchServe:
         """Start a TorchServe in a slot.
@@ -92,6 +94,7 @@ class Setup:
             folder=folder,
             warden=self.warden,
             variables=self.environment,
+            instances=self.count,
         )
 
 

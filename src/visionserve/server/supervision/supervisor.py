@@ -113,6 +113,7 @@ class Supervisor:
                 self._settings.environment,
                 self._warden,
                 self._timeout,
+                self._settings.instances,
             )
             self._instances = Instances(slots, setup, lambda: self._front.control, self._look, self._found_ill)
             stack.callback(self._instances.end_all)
