@@ -27,8 +27,8 @@ def threads(workers: int) -> int:
     """How many threads each of several workers computes with, so that together they make up the cores; at least 1.
 
     A single worker has all cores to itself, which answers a lone request soonest. Where several servers share the
-    cores, as the variable `VISIONSERVE_INSTANCES` tells, each has its part: two that each computed with both of two
-    cores, whose threads spin while they wait for one another, answered 13 requests/s of 8 clients instead of 130.
+    cores, as the variable `VISIONSERVE_INSTANCES` tells, each has its part: two that each computed with both of
+    two cores, whose threads spin while they wait for one another, answered 13 requests/s of 8 clients, not 130.
 
     Args:
         workers: Those of one server.
