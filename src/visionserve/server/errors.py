@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from visionserve.runtime.errors import VisionserveError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ServerError(VisionserveError):
@@ -30,4 +33,5 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ServerError(f"{error.filename or place}: {error.strerror}") from error
+        full = " has no room left" if error.errno in _FULL else ""
+        raise ServerError(f"{error.filename or place}{full}: {error.strerror}") from error
