@@ -56,6 +56,14 @@ def _proven_here() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is remembered of this machine's engines is this run's own, in its servers and commands too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VISIONSERVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def proven_bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Builds of this test are proven in a bare process, as users' are."""

@@ -109,7 +109,7 @@ class Worker:
         decoders = Decoders(model.transform, threads, model.max_pixels)
         try:
             known = archive.read_golden(folder, labels)
-            choice = selection.choose(Source(folder, model, device, threads), known)
+            choice = selection.choose(Source(folder, model, device, threads), known, decoders.wait)
             decoders.wait()
             worker = cls(model, config, choice, device, decoders)
             agreement.check_decoding(worker.decode, model.transform, known)

@@ -4,22 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.unpacked import opened, source, with_members
 
-from visionserve.runtime.engines import openvino, selection
+from visionserve.runtime.engines import ncnn, openvino, selection, speed
+from visionserve.runtime.engines.speed import Speed
 from visionserve.runtime.errors import EngineError, GoldenError, WeightsError
 from visionserve.runtime.machine import processor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NATIVE = "bf16" if processor.native_bf16() else "fp32"
 
 
-def test_auto_takes_openvino_and_says_so(archive: Path) -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is remembered is this test's own."""
+    monkeypatch.setenv("VISIONSERVE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Speed, Speed], list[int]]:
+    """Has measurements find a speed of the usual engine and one of ncnn; gives the list of measurements."""
+
+    def so(usual: Speed, rival: Speed) -> list[int]:
+        made: list[int] = []
+
+        def compare(engines: list[object], _model: object) -> list[Speed]:
+            made.append(len(engines))
+            return [usual, rival]
+
+        monkeypatch.setattr(speed, "compare", compare)
+        return made
+
+    return so
+
+
+def test_auto_takes_openvino_and_says_so(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ncnn, "is_installed", lambda: False)
     described = opened(archive)
     assert (described["engine"], described["precision"]) == ("openvino", NATIVE)
     fastest = "openvino in bf16, the fastest there is"
@@ -29,8 +57,85 @@ def test_auto_takes_openvino_and_says_so(archive: Path) -> None:
     assert described["why"].startswith(fastest if NATIVE == "bf16" else passed_over)
 
 
+def test_auto_takes_ncnn_where_it_is_faster_and_remembers_that(
+    archive: Path, measured: Callable[[Speed, Speed], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measurements = measured(Speed(5.25, 5.3), Speed(9.6, 9.6))
+    described = opened(archive)
+    assert (described["engine"], described["precision"]) == ("ncnn", "fp32")
+    said = f"ncnn in fp32, 9.6 and 9.6 pictures/s alone and in batches of 8; openvino in {NATIVE}, 5.25 and 5.3"
+    assert described["why"].startswith(said)
+
+    def load(*_: object) -> None:
+        raise AssertionError("what is slower is not even loaded")
+
+    monkeypatch.setattr(openvino, "load", load)
+    assert opened(archive)["why"].startswith(said)
+    assert measurements == [2]
+
+
+def test_auto_keeps_openvino_where_ncnn_is_slower_and_remembers_that(
+    archive: Path, measured: Callable[[Speed, Speed], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measurements = measured(Speed(50, 90), Speed(60, 80))
+    said = f"openvino in {NATIVE}, 50 and 90 pictures/s alone and in batches of 8; ncnn in fp32, 60 and 80"
+    assert opened(archive)["why"].startswith(said)
+    monkeypatch.setattr(ncnn, "load", None)
+    assert opened(archive)["why"].startswith(said)
+    assert measurements == [2]
+
+
+def test_what_is_remembered_and_fails_here_is_passed_over(
+    archive: Path, measured: Callable[[Speed, Speed], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(Speed(1, 1), Speed(2, 2))
+    assert opened(archive)["engine"] == "ncnn"
+
+    def load(*_: object) -> None:
+        raise EngineError("ncnn gives up with code -100")
+
+    monkeypatch.setattr(ncnn, "load", load)
+    described = opened(archive)
+    assert described["engine"] == "openvino"
+    assert "passed over: ncnn in fp32: ncnn gives up with code -100" in described["why"]
+
+
+def test_ncnn_is_compared_with_the_first_that_answers_rightly(
+    wrong: Path, measured: Callable[[Speed, Speed], list[int]]
+) -> None:
+    measured(Speed(1, 1), Speed(2, 2))
+    why = opened(wrong, precision="fp32")["why"]
+    assert why.startswith(
+        "ncnn in fp32, 2 and 2 pictures/s alone and in batches of 8; eager in fp32, 1 and 1; passed"
+    )
+    assert "openvino in fp32: golden picture" in why
+
+
+def test_ncnn_that_answers_wrongly_is_passed_over_and_not_measured(
+    archive: Path, measured: Callable[[Speed, Speed], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measurements = measured(Speed(1, 1), Speed(2, 2))
+    dark = dataclasses.replace(source(archive).model.transform, mean=(1.0, 1.0, 1.0))
+    right = ncnn.NcnnEngine
+    monkeypatch.setattr(ncnn, "NcnnEngine", lambda net, _transform: right(net, dark))
+    described = opened(archive)
+    assert described["engine"] == "openvino"
+    assert "passed over: " in described["why"]
+    assert "ncnn in fp32: golden picture photograph-0-500x375.jpeg: its logits are " in described["why"]
+    assert measurements == []
+
+
+def test_a_real_measurement_says_what_it_found(archive: Path, cache: Path) -> None:
+    why = opened(archive)["why"]
+    engine, figures = r"(openvino|ncnn) in \w+", r"[\d.]+ and [\d.]+"
+    assert re.match(rf"{engine}, {figures} pictures/s alone and in batches of 8; {engine}, {figures}", why)
+    assert list(cache.rglob("*.json"))
+    assert opened(archive)["why"] == why
+
+
 def test_without_openvino_auto_takes_torch_and_says_why(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "is_installed", lambda: False)
+    monkeypatch.setattr(ncnn, "is_installed", lambda: False)
     described = opened(archive)
     assert described["engine"] == "eager"
     assert "openvino in fp32: it is not installed here: pip install openvino" in described["why"]
@@ -79,8 +184,9 @@ def wrong(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_auto_passes_an_engine_over_that_answers_wrongly_and_logs_it_once(
-    wrong: Path, caplog: pytest.LogCaptureFixture
+    wrong: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ncnn, "is_installed", lambda: False)
     with caplog.at_level(logging.WARNING):
         described = opened(wrong, precision="fp32")
     assert described["engine"] == "eager"

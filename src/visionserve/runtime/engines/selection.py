@@ -1,56 +1,39 @@
 """Which engine runs a network here, in which precision, and why.
 
-Candidates are tried fastest first; the first that is there and gives the right answers is taken.
+The first that is there and gives the right answers is taken, in an order that holds for most networks. Where the
+order of two depends on network and processor, both are measured.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import torch
-
-from visionserve.runtime.engines import compiled, eager, ncnn, openvino
-from visionserve.runtime.errors import EngineError, GoldenError, SpecError, WeightsError
-from visionserve.runtime.machine import processor
-from visionserve.runtime.proof import agreement
+from visionserve.runtime.engines import compiled, eager, ncnn, openvino, speed
+from visionserve.runtime.engines.loading import Loader, Way, lacks
+from visionserve.runtime.engines.remembered import Remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from visionserve.runtime.engines import Engine, Source
-    from visionserve.runtime.model import EngineName, Model, Precision
+    from visionserve.runtime.engines.speed import Speed
+    from visionserve.runtime.model import EngineName, Precision
     from visionserve.runtime.proof.golden import Golden
 
-logger = logging.getLogger(__name__)
-
-
-class _Kind(Protocol):
-    """What an engine's module has."""
-
-    NAME: str
-
-    def lacks(self, source: Source, precision: str, /) -> str | None: ...
-
-    def load(self, source: Source, precision: str, /) -> Engine: ...
-
-
-_KINDS: tuple[_Kind, ...] = (openvino, compiled, ncnn, eager)
-_ENGINES: Mapping[str, _Kind] = {kind.NAME: kind for kind in _KINDS}
-
+# Faster than any other for some networks on some processors, and slower than most for others.
+_RIVAL = Way(ncnn.NAME, "fp32")
 # Fastest first. ResNet-50, pictures a second in batches of 1 and 8 on two cores with AVX-512 BF16: OpenVINO 115
 # and 118 in bf16, 56 and 55 in fp32; compiled 57 and 107, 37 and 47; eager 43 and 26, whatever the batch.
 _FASTEST_FIRST = (
-    (openvino.NAME, "bf16"),
-    (compiled.NAME, "bf16"),
-    (openvino.NAME, "fp32"),
-    (compiled.NAME, "fp32"),
-    (eager.NAME, "bf16"),
-    (eager.NAME, "fp32"),
+    Way(openvino.NAME, "bf16"),
+    Way(compiled.NAME, "bf16"),
+    Way(openvino.NAME, "fp32"),
+    Way(compiled.NAME, "fp32"),
+    _RIVAL,
+    Way(eager.NAME, "bf16"),
+    Way(eager.NAME, "fp32"),
 )
-# Faster than all of these for some networks on some processors and slower for others: taken where it is asked for.
-_ASKED_FOR = ((ncnn.NAME, "fp32"),)
 
 
 @dataclass(frozen=True)
@@ -66,73 +49,70 @@ class Choice:
     why: str
 
 
-def candidates(engine: EngineName, precision: Precision) -> list[tuple[str, str]]:
-    """Engine and precision pairs that a spec allows, fastest first."""
+def candidates(engine: EngineName, precision: Precision) -> list[Way]:
+    """The ways that a spec allows, those first that are fastest for most networks."""
     if precision == "int8":
-        return [(openvino.NAME, "int8")]
+        return [Way(openvino.NAME, "int8")]
     return [
-        (name, number)
-        for name, number in (_FASTEST_FIRST if engine == "auto" else (*_FASTEST_FIRST, *_ASKED_FOR))
-        if engine in ("auto", name) and precision in ("auto", number)
+        way for way in _FASTEST_FIRST if engine in ("auto", way.engine) and precision in ("auto", way.precision)
     ]
 
 
-def choose(source: Source, known: Golden) -> Choice:
+def choose(source: Source, known: Golden, settled: Callable[[], object] = lambda: None) -> Choice:
     """Take the fastest engine that is there and gives the right answers.
 
     Args:
         source: What to run, and where.
         known: What the archive is proven on.
+        settled: Called before engines are compared; returns when this process does nothing else any more.
 
     Raises:
         SpecError, WeightsError: The archive is damaged.
         EngineError: There is no engine that the model allows.
         GoldenError: The only ones there give other answers than the archive's.
     """
-    passed_over: list[str] = []
-    failure: Exception | None = None
-    for name, precision in candidates(source.model.engine, source.model.precision):
-        what = f"{name} in {precision}"
-        reason = _lacks(source, name, precision)
-        if reason is None:
-            try:
-                engine = _ENGINES[name].load(source, precision)
-                warm_up(engine, source.model)
-                agreement.check(engine, source.model.labels, known)
-            except (SpecError, WeightsError):
-                raise  # what every engine needs
-            except Exception as error:  # a library may raise anything; the next engine may still do
-                failure = error
-                reason = " ".join(str(error).split()) or type(error).__name__
-                logger.warning("%s is passed over: %s", what, reason)
-            else:
-                return Choice(engine, _why(what, passed_over))
-        passed_over.append(f"{what}: {reason}")
-    if isinstance(failure, GoldenError):
-        raise GoldenError("; ".join(passed_over)) from failure
-    raise EngineError(f"no engine can run this model here: {'; '.join(passed_over)}") from failure
+    ways = candidates(source.model.engine, source.model.precision)
+    loader = Loader(source, known)
+    if len(ways) == 1 or _RIVAL not in ways or lacks(source, _RIVAL) is not None:
+        return _choice(loader, loader.first(ways), {})
+    remembered = Remembered(source, ways)
+    if not (speeds := remembered.read()):
+        with remembered.alone():
+            if not (speeds := remembered.read()):
+                return _measured(loader, ways, remembered, settled)
+    fastest = _fastest(speeds)
+    return _choice(loader, loader.first([fastest, *(way for way in ways if way != fastest)]), speeds)
 
 
-def warm_up(engine: Engine, model: Model) -> None:
-    """Run every batch size that makes a difference once, so that no request pays for a first call."""
-    largest = 1 if engine.one_by_one else model.batch_size
-    side = model.transform.crop
-    blank = torch.zeros(largest, side, side, 3, dtype=torch.uint8)
-    for size in range(1, largest + 1):
-        engine.logits(blank[:size])
+def _measured(
+    loader: Loader, ways: Sequence[Way], remembered: Remembered, settled: Callable[[], object]
+) -> Choice:
+    """The first of all others, or their rival where that is faster here."""
+    usual = loader.first(way for way in ways if way != _RIVAL)
+    rival = loader.first([_RIVAL])
+    if usual is None or rival is None:
+        return _choice(loader, usual or rival, {})
+    settled()
+    found = dict([usual, rival])
+    speeds = dict(zip(found, speed.compare(list(found.values()), loader.source.model), strict=True))
+    remembered.keep(speeds)
+    return _choice(loader, (_fastest(speeds), found[_fastest(speeds)]), speeds)
 
 
-def _lacks(source: Source, name: str, precision: str) -> str | None:
-    if precision == "bf16" and not _has_bf16(source.device):
-        return f"{source.device} ({processor.description()}) has no native bf16"
-    return _ENGINES[name].lacks(source, precision)
+def _fastest(speeds: Mapping[Way, Speed]) -> Way:
+    usual, rival = speeds
+    return rival if speeds[rival].beats(speeds[usual]) else usual
 
 
-def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return processor.native_bf16() is not None
-
-
-def _why(what: str, passed_over: list[str]) -> str:
-    return f"{what}; passed over: {'; '.join(passed_over)}" if passed_over else f"{what}, the fastest there is"
+def _choice(loader: Loader, found: tuple[Way, Engine] | None, speeds: Mapping[Way, Speed]) -> Choice:
+    if found is None:
+        raise loader.failure()
+    way, engine = found
+    why = [str(way) if loader.passed_over else f"{way}, the fastest there is"]
+    if way in speeds:
+        batch = loader.source.model.batch_size
+        why = [f"{way}, {speeds[way]} pictures/s alone and in batches of {batch}"]
+        why += [f"{other}, {speeds[other]}" for other in speeds if other != way]
+    if loader.passed_over:
+        why.append(f"passed over: {'; '.join(loader.passed_over)}")
+    return Choice(engine, "; ".join(why))

@@ -42,6 +42,19 @@ _COMPILED = (
 )
 
 
+# What tells one kind of processor from another, in x86's words and in Arm's.
+_IDENTITY = (
+    "vendor_id",
+    "cpu family",
+    "model",
+    "model name",
+    "stepping",
+    "cache size",
+    "CPU implementer",
+    "CPU part",
+)
+
+
 @cache
 def instructions() -> frozenset[str]:
     """The instruction sets that Linux lists for the first core; none where it lists none."""
@@ -64,6 +77,19 @@ def native_bf16() -> str | None:
 def compiler_instructions() -> frozenset[str]:
     """The instruction sets here that machine code compiled for this very processor may use."""
     return frozenset(name for name in instructions() if name.startswith(_COMPILED))
+
+
+@cache
+def identity() -> tuple[str, ...]:
+    """What tells this kind of processor from others: its model, its instruction sets, and oneDNN's limit."""
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    except OSError:
+        lines = []
+    fields = (tuple(part.strip() for part in line.split(":", 1)) for line in lines)
+    named = sorted(": ".join(field) for field in fields if field[0] in _IDENTITY)
+    limits = sorted(f"{name}={os.environ[name]}" for name in _LIMITS if name in os.environ)
+    return (platform.machine(), *named, *sorted(instructions()), *limits)
 
 
 def description() -> str:
