@@ -100,7 +100,7 @@ test-all: $(VENV)/.browser $(VENV)/.benchmark $(VENV)/.demo ## the same and the 
 
 test-masked: $(VENV)/.test ## what depends on the processor, as if it had neither AVX-512, VNNI nor bf16
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/runtime/engines \
-		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/test_calibration.py
+		tests/runtime/proof tests/archiver/test_builder.py tests/archiver/engines
 
 test-chaos: test-chaos-faults test-chaos-hour test-chaos-cost ## all that can die, under load, on an otherwise idle machine; writes docs/reliability.md: two hours
 

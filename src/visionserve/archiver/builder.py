@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver import artefacts, contents, mar, provenance
+from visionserve.archiver import contents, mar, provenance
 from visionserve.archiver.checking import check
 from visionserve.archiver.determinism import every_core, without_tf32
+from visionserve.archiver.engines import artefacts
 from visionserve.archiver.models import labels
 from visionserve.archiver.models.spec import InputChanges
 from visionserve.archiver.networks import architectures, sources
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from visionserve.archiver.artefacts import Artefacts
-    from visionserve.archiver.calibration import Report
     from visionserve.archiver.checking.check import Checked
+    from visionserve.archiver.engines.artefacts import Artefacts
+    from visionserve.archiver.engines.calibration import Report
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.archiver.networks.architectures import Fitted
     from visionserve.archiver.weights.checkpoints import Checkpoint

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visionserve.archiver import calibration, contents, provenance
+from visionserve.archiver import contents, provenance
+from visionserve.archiver.engines import calibration
 from visionserve.archiver.models import labels
 from visionserve.archiver.networks import sources
 from visionserve.archiver.weights import lookup

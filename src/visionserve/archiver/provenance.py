@@ -17,8 +17,8 @@ from visionserve.archiver import revision
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from visionserve.archiver.artefacts import Artefacts
     from visionserve.archiver.checking.check import Checked
+    from visionserve.archiver.engines.artefacts import Artefacts
     from visionserve.archiver.weights.checkpoints import Checkpoint
     from visionserve.archiver.weights.lookup import Found
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torchvision
 
-from visionserve.archiver import calibration
+from visionserve.archiver.engines import calibration
 from visionserve.runtime.engines import openvino
 from visionserve.runtime.engines.eager import EagerEngine
 from visionserve.runtime.errors import GoldenError

@@ -12,8 +12,8 @@ import torch
 from tests.conftest import REPOSITORY
 
 from benchmarks.precision import figures, pictures
-from visionserve.archiver import calibration
 from visionserve.archiver.demo import photographs
+from visionserve.archiver.engines import calibration
 from visionserve.runtime import archive
 from visionserve.runtime.engines import Source, eager, openvino
 from visionserve.runtime.errors import GoldenError

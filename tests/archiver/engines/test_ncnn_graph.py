@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
-from visionserve.archiver import ncnn_graph
+from visionserve.archiver.engines import ncnn_graph
 from visionserve.runtime.engines import graph_weights, ncnn
 from visionserve.runtime.errors import EngineError
 from visionserve.runtime.model import Transform

@@ -6,7 +6,7 @@ import pytest
 import torchvision
 from torch import nn
 
-from visionserve.archiver import multiplications
+from visionserve.archiver.engines import multiplications
 
 
 @pytest.mark.parametrize(

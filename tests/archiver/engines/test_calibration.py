@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.support import quick
 from torch import nn
 
-from visionserve.archiver import calibration
 from visionserve.archiver.demo import colours
+from visionserve.archiver.engines import calibration
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import archive
 from visionserve.runtime.engines import openvino

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from visionserve.archiver import calibration, multiplications, ncnn_graph
+from visionserve.archiver.engines import calibration, multiplications, ncnn_graph
 from visionserve.archiver.errors import CalibrationError
 from visionserve.runtime import network
 from visionserve.runtime.engines import compiled, openvino

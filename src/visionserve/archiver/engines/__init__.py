@@ -1,0 +1,1 @@
+"""What each engine needs in the archive, made on the machine that builds it."""
