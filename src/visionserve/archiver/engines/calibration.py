@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -127,7 +129,11 @@ def quantise(graph: Any, pixels: Sequence[npt.NDArray[np.uint8]]) -> Any:
     try:
         # Weights that were filled in leave biases behind reshapes, where NNCF does not find them to correct.
         openvino.fold(graph)
-        return nncf.quantize(graph, nncf.Dataset([picture[None] for picture in pixels]), subset_size=len(pixels))
+        # Its progress is for people; standard output is for what was asked.
+        with redirect_stdout(sys.stderr):
+            return nncf.quantize(
+                graph, nncf.Dataset([picture[None] for picture in pixels]), subset_size=len(pixels)
+            )
     except Exception as error:  # NNCF raises whatever it stumbles over
         cause = first_line(error)
         raise EngineError(f"precision int8: NNCF cannot quantise this network: {cause}") from error

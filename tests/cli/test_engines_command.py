@@ -1,0 +1,43 @@
+"""`visionserve engines`, with real engines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.support import quick
+
+from visionserve.archiver.engines import variants
+from visionserve.runtime.engines.loading import Way
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from tests.cli.conftest import Run
+
+
+def test_engines_are_shown_with_what_they_cost(
+    visionserve: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = quick.project(tmp_path)
+    (root / "model_store").mkdir()
+    quick.build(root, "quick")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(variants, "WAYS", (Way("eager", "fp32"), Way("ncnn", "fp32")))
+    words = ("engines", "quick", "--root", root, "--seconds", 0.01)
+    told = visionserve(*words, "--batch", 2, "--batch", 1)
+    assert told.code in (None, 0)
+    for part in ("pictures/s alone", "in batches of 2", "ncnn in fp32", "eager in fp32", "6 of 6"):
+        assert part in told.out
+    assert "resnet18 at 64 pixels, 0.15 billion multiplications, 83% of them for Winograd" in told.out
+    document = json.loads(visionserve(*words, "--json").out)
+    assert {each["way"] for each in document["measured"]} == {"eager in fp32", "ncnn in fp32"}
+    assert set(document["measured"][0]["rates"]) == {"1", "4", "8"}
+
+
+def test_a_model_that_is_not_built_is_one_line(visionserve: Run, tmp_path: Path) -> None:
+    told = visionserve("engines", "flowers", "--root", tmp_path)
+    assert told.code == 1
+    assert "flowers" in told.err
+    assert len(told.err.splitlines()) == 1
