@@ -80,12 +80,9 @@ def test_an_engine_that_dies_costs_the_others_nothing(mar: Path, tmp_path: Path)
     folder = unpacked(mar, tmp_path / "whole")
     damaged = unpacked(mar, tmp_path / "damaged")
     (damaged / "quick.pth").write_bytes(b"no weights")
-    pair = [
-        Variant(EAGER, folder),
-        Variant(Way("eager", "bf16"), damaged),
-        Variant(NCNN, folder, "it is not here"),
-    ]
-    found = comparison.compare(pair, 1, [1], 0.01, steps)
+    absent = Variant(NCNN, folder, "it is not here")
+    three = [Variant(EAGER, folder), Variant(Way("eager", "bf16"), damaged), absent]
+    found = comparison.compare(three, 1, [1], 0.01, steps)
     assert isinstance(found[0], Figures)
     assert isinstance(found[1], Variant)
     assert "quick.pth cannot be read as weights" in str(found[1].lacks)
