@@ -25,6 +25,7 @@ _PACKAGES = (
     "numpy",
     "openvino",
     "nncf",
+    "ncnn",
     "torchserve",
     "torch-model-archiver",
     "captum",
