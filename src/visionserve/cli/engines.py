@@ -6,15 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from visionserve.cli.console import Json, Root, note, output, print_json
 
 if TYPE_CHECKING:
+    from visionserve.archiver.engines.comparison import Rate
     from visionserve.archiver.engines.survey import Survey
 
 _MEBIBYTE = 1 << 20
 _BATCHES = (1, 4, 8)
+_WHOLE = 100  # pictures/s from which no decimals are shown
+_LEGEND = """\
+alone, by 4, ...  pictures/s, alone and in batches: median and 96 % interval of 9 turns; the most stands out
+MiB, load         the process's memory, libraries included; seconds to load, without starting Python and torch
+error, same       how far logits are from fp32's at most; for how many generated photographs the class is fp32's
+share             of the multiplications that the processor can do, which Winograd's algorithm makes fewer"""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -52,32 +61,38 @@ def engines(
 
 
 def _show(path: Path, found: Survey, sizes: list[int]) -> None:
-    billions = found.multiplications.total / 1e9
-    title = (
-        f"{path.name}: {found.architecture} at {found.side} pixels, {billions:.2f} billion multiplications,"
-        f" {found.multiplications.share:.0%} of them for Winograd's algorithm; {found.threads} threads"
+    counted = found.multiplications
+    output.print(
+        f"{path.name}: {found.architecture} at {found.side} pixels, {found.threads} threads;"
+        f" {counted.total / 1e9:.2f} billion multiplications, {counted.share:.0%} of them in 3x3 convolutions",
+        soft_wrap=True,
     )
-    table = Table("engine", title=title, title_justify="left")
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("engine", no_wrap=True)
     for size in sizes:
-        table.add_column("pictures/s alone" if size == 1 else f"in batches of {size}", justify="right")
-    for name in ("memory", "loads in", "from fp32", "same class", "of the processor"):
+        table.add_column("alone" if size == 1 else f"by {size}", justify="right")
+    for name in ("MiB", "load", "error", "same", "share"):
         table.add_column(name, justify="right")
     best = {size: max((each.rates[size].median for each in found.measured), default=0) for size in sizes}
     for each in sorted(found.measured, key=lambda figures: -figures.rates[sizes[-1]].median):
-        rates = [each.rates[size] for size in sizes]
         share = found.share(each)
         table.add_row(
-            str(each.way),
-            *(
-                f"{'* ' if rate.median == best[size] else ''}{rate.median:.1f} ({rate.low:.1f} to {rate.high:.1f})"
-                for size, rate in zip(sizes, rates, strict=True)
-            ),
-            f"{each.memory / _MEBIBYTE:.0f} MiB",
-            f"{each.load:.2f} s",
-            f"{each.error:.1e}",
-            f"{each.same} of {each.of}",
+            f"{each.way.engine} {each.way.precision}",
+            *(_rate(each.rates[size], best[size]) for size in sizes),
+            f"{each.memory / _MEBIBYTE:.0f}",
+            f"{each.load:.1f} s",
+            f"{each.error:.0e}",
+            f"{each.same}/{each.of}",
             "" if share is None else f"{share:.0%}",
         )
     output.print(table)
+    output.print(_LEGEND, soft_wrap=True)
     for way, reason in found.lacking.items():
         note(f"{way}: {reason}")
+
+
+def _rate(rate: Rate, most: float) -> Text:
+    interval = (rate.high - rate.low) / 2 / rate.median
+    shown = f"{rate.median:,.0f}" if rate.median >= _WHOLE else f"{rate.median:.3g}"
+    return Text(f"{shown} ±{interval:.0%}", "bold green" if rate.median == most else "")

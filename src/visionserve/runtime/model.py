@@ -82,8 +82,8 @@ class Model:
         labels: One distinct label per class, in class order.
         transform: How a picture becomes the network's input.
         engine: What runs the network; `auto` is the fastest there is that gives the right answers.
-        precision: The number format it runs in; `auto` is bf16 where the processor has it, unless an engine in fp32 is
-            faster, else fp32.
+        precision: The number format it runs in; `auto` is bf16 where the processor has it, or else fp32, and
+            fp32 wherever that is faster.
         decoding: `exact` follows torchvision's transform to the bit, `fast` takes half the time for a photograph,
             `auto` is exact where the precision is fp32.
         batch_size: The most pictures that the network runs together.

@@ -72,8 +72,8 @@ class HandlerSpec:
         labels: A file with one label per class; without it the weights entry's categories.
         input: What to change in the transform that the weights bring.
         engine: What runs the network; `auto` is the fastest there is that gives the right answers.
-        precision: The number format it runs in; `auto` is bf16 where the processor has it, unless an engine in fp32 is
-            faster, else fp32.
+        precision: The number format it runs in; `auto` is bf16 where the processor has it, or else fp32, and
+            fp32 wherever that is faster.
         calibration: The folder of pictures that int8 is calibrated and judged on when the archive is built.
         min_agreement: The share of those pictures for which int8 must name the same class as fp32.
         check: Labelled pictures that the model is tried on when the archive is built, and, without `calibration`,
