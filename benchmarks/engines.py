@@ -1,7 +1,7 @@
 """Which engine wins where: `make engines`, or `python -m benchmarks.engines`.
 
-Networks of torchvision with random weights, for how fast one runs does not depend on them. Each kind of processor has
-a file of results, which stays when another machine adds its own.
+Networks of torchvision with random weights, for how fast one runs does not depend on them. Each kind of processor
+has a file of results, which stays when another machine adds its own.
 """
 
 from __future__ import annotations
