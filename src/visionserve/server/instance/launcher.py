@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 _STOP_TIMEOUT = 15.0  # seconds from SIGTERM to SIGKILL
-_KEPT = 5  # log files of earlier runs
+_KEPT = 5  # log files beside each that is written; log4j2.xml has the same number
 
 
 class TorchServe:
@@ -177,7 +177,10 @@ def _private(folder: Path | None) -> Path:
 
 
 def _keep_earlier(logs: Path) -> None:
-    """Number the log files of earlier runs, the newest 1: `server.log` becomes `server.log.1`."""
+    """Number the log files of earlier runs, the newest 1: `server.log` becomes `server.log.1`.
+
+    A run that fills a file goes on with these numbers, so there are never more of them.
+    """
     for log in sorted(logs.glob("*.log")):
         for number in range(_KEPT, 0, -1):
             earlier = log.with_name(f"{log.name}.{number - 1}") if number > 1 else log
