@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +68,7 @@ def run(
     """Send traffic and judge it: exit code 0 if every condition holds, 1 if not, 2 if the run is invalid."""
     from visionserve.load import plan as plans
     from visionserve.load.judging import thresholds
+    from visionserve.load.sending import keeping
 
     if arrivals not in ("poisson", "constant"):
         raise typer.BadParameter(f"'{arrivals}' is neither poisson nor constant")
@@ -101,7 +101,10 @@ def run(
             output.print(f"Locust's page: http://127.0.0.1:{ui_port} (Ctrl-C ends it)")
             page = ["--web-host", "127.0.0.1", "--web-port", str(ui_port), "--users", str(plan.users or 1)]
             endless = plans.Plan(users=plan.users or 1, warm_up=0, duration=1e9)
-            subprocess.run([*opened.command(endless), *page], check=False, env=opened.environment())
+            with keeping.process(
+                [*opened.command(endless), *page], opened.keeper, environment=opened.environment()
+            ) as process:
+                process.wait()
             return
         with busy(f"{', '.join(sending.models)}: {plan} for {duration} after {warm_up} of warm-up", output):
             measured = opened.run(plan, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from visionserve.load.sending.generator import Session
     from visionserve.project import Project
     from visionserve.server.run.record import Running
+    from visionserve.server.run.warden import Warden
 
 
 @dataclass(frozen=True)
@@ -139,14 +140,16 @@ def opened(
     """
     from visionserve.client import Client
     from visionserve.server.run import record
+    from visionserve.server.run.warden import Warden
 
     running = None if server.url else record.find(project)
     asked = server.addresses(project)
     archives = _archives(project, running, list(sending.models), asked)
     with ExitStack() as stack:
-        addresses = _server(project, archives, asked, stack, required=server.url is not None)
+        keeper = stack.enter_context(closing(Warden()))
+        addresses = _server(project, archives, asked, stack, keeper, required=server.url is not None)
         with Client(*addresses, server.key) as client:
-            yield prepare(project, archives, client, sending, folder, extra)
+            yield prepare(project, archives, client, sending, folder, keeper, extra)
 
 
 def prepare(
@@ -155,6 +158,7 @@ def prepare(
     client: Client,
     sending: Sending,
     folder: Path,
+    keeper: Warden,
     extra: Sequence[str] = (),
 ) -> Session:
     """A session with a server that is ready: its corpus built and written, the generator's ceiling known."""
@@ -173,6 +177,7 @@ def prepare(
         key=client.key,
         facts=generator.facts(client, archives, project.root),
         extra=extra,
+        keeper=keeper,
     )
     with output.status("measuring what the generator itself can send"):
         limit = ceiling.known(project, session, sending.generators)
@@ -204,7 +209,13 @@ def _archives(
 
 
 def _server(
-    project: Project, archives: Mapping[str, Path], addresses: tuple[str, str], stack: ExitStack, *, required: bool
+    project: Project,
+    archives: Mapping[str, Path],
+    addresses: tuple[str, str],
+    stack: ExitStack,
+    keeper: Warden,
+    *,
+    required: bool,
 ) -> tuple[str, str]:
     """Where the models are served: at these addresses, else by a server that ends with the stack."""
     from visionserve.calls import Unreachable
@@ -226,7 +237,7 @@ def _server(
                 output.print(f"this folder runs no server; the one at {addresses[0]} is measured", soft_wrap=True)
             return addresses
     settings = properties.Properties.read(project.config).on_free_ports()
-    server = stack.enter_context(launcher.TorchServe(archives, settings, project.logs / "loadtest"))
+    server = stack.enter_context(launcher.TorchServe(archives, settings, project.logs / "loadtest", warden=keeper))
     with output.status("no server runs; TorchServe is starting for this test"):
         for name, seconds in health.wait_until_ready(server, health.READY_TIMEOUT):
             output.print(f"no server was running; started one for {name} in {seconds:.1f} s")

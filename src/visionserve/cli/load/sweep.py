@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,7 +131,9 @@ def _served(
     from visionserve.archiver.models import catalog
     from visionserve.archiver.models.spec import ModelSpec
     from visionserve.client import Client
+    from visionserve.load.sending import keeping
     from visionserve.server.instance import health, launcher
+    from visionserve.server.run.warden import Warden
     from visionserve.server.settings import properties
 
     source = catalog.find(project.root, model)
@@ -142,18 +143,17 @@ def _served(
     spec = ModelSpec.from_mapping(
         model, document, f"{source} with {', '.join(f'{k}={v}' for k, v in values.items())}"
     )
-    with tempfile.TemporaryDirectory(prefix="visionserve-sweep-") as aside:
-        scratch = Path(aside)
+    with closing(Warden()) as keeper, keeping.folder(keeper, "visionserve-sweep-") as scratch:
         for name in ("handlers", "weights", "models"):
             (scratch / name).symlink_to((project.root / name).resolve())
         built = builder.build(scratch, spec, source)
         settings = properties.Properties.read(project.config).on_free_ports()
         archives = {model: built.archive.path}
-        with launcher.TorchServe(archives, settings, scratch / "logs") as server:
+        with launcher.TorchServe(archives, settings, scratch / "logs", warden=keeper) as server:
             for _ in health.wait_until_ready(server, health.READY_TIMEOUT):
                 pass
             with Client(settings.inference, settings.management) as client:
-                yield session.prepare(project, archives, client, sending, folder)
+                yield session.prepare(project, archives, client, sending, folder, keeper)
 
 
 def _axis(text: str) -> tuple[str, list[Any]]:

@@ -9,21 +9,21 @@ import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionserve.load import machine
 from visionserve.load.errors import LoadError
 from visionserve.load.judging import validity
 from visionserve.load.plan import Plan
+from visionserve.load.sending import keeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from visionserve.load.sending.generator import Session
+    from visionserve.load.sending.keeping import Keeper
     from visionserve.project import Project
 
 _USERS = 16
@@ -82,25 +82,22 @@ async def serve(responder: type[Responder]) -> None:
 
 
 @contextmanager
-def running(command: list[str]) -> Iterator[str]:
+def running(command: list[str], keeper: Keeper | None = None) -> Iterator[str]:
     """Run a server that prints its port; yields its base URL."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101  # it was asked for above
-            port = process.stdout.readline().strip().decode()
-            if not port:
-                raise LoadError(f"{' '.join(command)} did not start")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with keeping.process(command, keeper, subprocess.PIPE) as process:
+        assert process.stdout is not None  # noqa: S101  # it was asked for above
+        port = process.stdout.readline().strip().decode()
+        if not port:
+            raise LoadError(f"{' '.join(command)} did not start")
+        yield f"http://127.0.0.1:{port}"
 
 
 def measure(session: Session, generators: int = 1, seconds: float = 3.0) -> dict[str, Any]:
     """The requests per second that the generator reaches with a session's corpus, and the cores it used."""
     plan = Plan(users=_USERS * generators, warm_up=1.0, duration=seconds, generators=generators)
-    with tempfile.TemporaryDirectory(prefix="visionserve-") as folder:
-        with running([sys.executable, "-m", "visionserve.load.sending.ceiling"]) as host:
-            run = replace(session, host=host, facts={}, extra=()).run(plan, Path(folder) / "run")
+    with keeping.folder(session.keeper) as folder:
+        with running([sys.executable, "-m", "visionserve.load.sending.ceiling"], session.keeper) as host:
+            run = replace(session, host=host, facts={}, extra=()).run(plan, folder / "run")
         samples = run.samples[run.samples["phase"] == 1]
         elapsed = float(samples["answered"].max() - samples["scheduled"].min()) / 1e9
         return {

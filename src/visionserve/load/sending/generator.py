@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from visionserve import api_key
 from visionserve.load import machine, runs
 from visionserve.load.errors import LoadError
+from visionserve.load.sending import keeping
 from visionserve.load.sending.processes import FILE, Watch, find_server
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from visionserve.load.plan import Plan
     from visionserve.load.runs import Run
     from visionserve.load.sending.corpus import Corpus
+    from visionserve.load.sending.keeping import Keeper
 
 CORPUS = "corpus"
 _GRACE = 30.0  # seconds for Locust to start and end
@@ -39,6 +41,7 @@ class Session:
         facts: What goes into every run's header.
         extra: Further arguments for Locust, such as `--master`.
         key: The API key that the server wants, if any; it goes by the environment, which only this user can read.
+        keeper: Ends what is started here when this process is killed.
     """
 
     locustfile: Path
@@ -48,6 +51,7 @@ class Session:
     facts: Mapping[str, Any] = field(default_factory=dict)
     extra: Sequence[str] = ()
     key: str | None = field(default=None, repr=False)
+    keeper: Keeper | None = None
 
     def command(self, plan: Plan) -> list[str]:
         """The Locust command of a plan, without what makes it headless."""
@@ -94,17 +98,13 @@ class Session:
             *self.extra,
         ]
         log = folder / "locust.log"
-        with log.open("wb") as output, Watch(find_server(self.host), folder / FILE, interval):
+        with (
+            log.open("wb") as output,
+            Watch(find_server(self.host), folder / FILE, interval),
             # In a session of its own, whose priority it may raise.
-            code = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-                env=self.environment(),
-                start_new_session=True,
-            ).returncode
+            keeping.process(command, self.keeper, output, self.environment(), errors=subprocess.STDOUT) as locust,
+        ):
+            code = locust.wait()
         if code != 0 or not list(folder.glob("samples*")):
             raise LoadError(f"locust ended with code {code}: {log.read_text(errors='replace').strip()[-500:]}")
         runs.finish(folder, header)
