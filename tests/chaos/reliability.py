@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _HEAD = (
-    "| under 8 clients | sent | answered | 503, Retry-After | lost | longest answer, s | full rate after, s |\n"
+    "| fault | sent | answered | 503, Retry-After | lost | longest answer, s | full rate after, s |\n"
     "|---|---:|---:|---:|---:|---:|---:|\n"
 )
 _COSTS_HEAD = (
@@ -72,10 +72,9 @@ class Row:
         )
 
     def __str__(self) -> str:
-        full = f"{self.full:.1f}" if math.isfinite(self.full) else ""
         return (
             f"| {self.fault} | {self.sent} | {self.answered} | {self.refused} | {self.lost} | {self.longest:.2f}"
-            f" | {full} |"
+            f" | {_time(self.full)} |"
         )
 
 
@@ -103,8 +102,13 @@ class Kind:
         longest = max(outcomes.longest for outcomes, _ in self.each)
         return (
             f"| {self.name} | {len(self.each)} | {sent} | {refused} | {self.lost} | {longest:.2f}"
-            f" | {statistics.median(full):.1f} | {max(full):.1f} |"
+            f" | {_time(statistics.median(full))} | {_time(max(full))} |"
         )
+
+
+def _time(seconds: float) -> str:
+    """Seconds, or nothing where there is no such time."""
+    return f"{seconds:.1f}" if math.isfinite(seconds) else ""
 
 
 # Where a run keeps them until its end. Not in conftest.py, of which pytest makes a module of its own.
