@@ -34,15 +34,21 @@ class Client:
         management: The management address; without it, what only that answers cannot be asked.
         key: The key that the inference address wants; the management address, which no key opens, never sees it.
         management_seconds: The longest that the management address may say nothing.
+        seconds: The longest that the inference address may.
     """
 
     def __init__(
-        self, inference: str, management: str = "", key: str | None = None, management_seconds: float = TIMEOUT
+        self,
+        inference: str,
+        management: str = "",
+        key: str | None = None,
+        management_seconds: float = TIMEOUT,
+        seconds: float = TIMEOUT,
     ) -> None:
         self.inference = inference.rstrip("/")
         self.management = management.rstrip("/")
         self.key = key
-        self._inference = Calls(self.inference, key)
+        self._inference = Calls(self.inference, key, seconds)
         self._management = Calls(self.management, seconds=management_seconds)
 
     def __enter__(self) -> Client:
@@ -106,6 +112,15 @@ class Client:
         """
         with suppress(Refused):
             self._inference.call("GET", "/ping")
+
+    def require_ready(self) -> None:
+        """Check that the edge at the inference address says that all is well.
+
+        Raises:
+            Unreachable: Nothing answers.
+            Refused: It says that it is not.
+        """
+        self._inference.call("GET", "/readyz")
 
     def models(self) -> list[str]:
         """The names of the registered models, ready or not.

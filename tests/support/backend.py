@@ -39,6 +39,7 @@ class Backend:
         failure: A status to answer, or `hang up`.
         busy: The seconds that each request keeps one of its workers.
         free: As many workers as it has.
+        document: What it answers; without it, what it was asked.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Backend:
     answered: int = 0
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    document: dict[str, float] | None = None
 
     def fails(self) -> bool:
         with self.lock:
@@ -95,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
             told = b"" if "empty" in self.path else b'{"type":"Told"}'
             self._answer(int(status[1]), told, {BATCH_SIZE: "1"} if told else {})
             return
-        document = {"slot": backend.name, "path": self.path, "bytes": len(body)}
+        asked: dict[str, Any] = {"slot": backend.name, "path": self.path, "bytes": len(body)}
+        document = backend.document or asked
         self._answer(200, json.dumps(document).encode())
 
     def _body(self) -> bytes:
