@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 
 _SOCKET = "NOTIFY_SOCKET"
+_TAKEN = 1.0  # seconds that a manager may take to make room for a datagram; one that reads none holds nothing up
 
 
 def tell(*states: str) -> None:
@@ -18,4 +19,5 @@ def tell(*states: str) -> None:
         address = "\0" + address[1:]
     # A manager that is gone is no reason to end.
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told, suppress(OSError):
+        told.settimeout(_TAKEN)
         told.sendto("\n".join(states).encode(), address)
