@@ -75,7 +75,7 @@ def _asked(url: str | None, management: str | None, model: str | None, root: Pat
 
     if url is None:
         found = record.addresses(Project(root))
-        return found.inference, management or found.management, model
+        return found.near, management or found.management, model
     inference, named = split(url)
     if "/" in named or (model and named and model != named):
         raise typer.BadParameter(f"--url names the model '{named}'" + (f", and --model {model}" if model else ""))

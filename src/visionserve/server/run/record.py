@@ -98,10 +98,13 @@ class Addresses:
     Attributes:
         inference: Base URL of the address that clients ask.
         management: Where its management API is.
+        near: Where this user asks from this machine: with TLS a private address, for a certificate names a server
+            by what others call it.
     """
 
     inference: str
     management: str
+    near: str = ""
 
 
 def addresses(project: Project) -> Addresses:
@@ -112,9 +115,10 @@ def addresses(project: Project) -> Addresses:
     """
     running = find(project)
     if running is not None:
-        return Addresses(running.inference, running.management)
+        private = running.inference.startswith("https:") and running.own
+        return Addresses(running.inference, running.management, private or running.inference)
     settings = Properties.read(project.config)
-    return Addresses(settings.inference, settings.management)
+    return Addresses(settings.inference, settings.management, settings.inference)
 
 
 def stop(project: Project, pid: int, drain_seconds: float) -> None:
