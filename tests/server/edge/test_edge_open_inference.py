@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 import requests
-from tests.server.edge.conftest import free_address
+from tests.server.edge.conftest import free_address, other_addresses
 
 from visionserve import __version__
 from visionserve.server.settings.serving import EdgeSettings
@@ -72,12 +70,7 @@ def test_metrics_are_haproxy_s(front: Front) -> None:
 
 
 def test_metrics_are_for_this_machine(start: Started) -> None:
-    others = [
-        each.address
-        for addresses in psutil.net_if_addrs().values()
-        for each in addresses
-        if each.family == socket.AF_INET and not each.address.startswith("127.")
-    ]
+    others = other_addresses()
     if not others:
         pytest.skip("this machine has no address but loopback")
     port = free_address().split(":")[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections import Counter
@@ -34,17 +35,23 @@ class Got:
     status: int
     seconds: float
     headers: dict[str, str]
+    body: bytes = b""
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    status, headers, _ = await whole_answer(reader)
+    return status, headers
+
+
+async def whole_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
-    await reader.readexactly(int(headers.get("content-length", 0)))
-    return int(head[0].split()[1]), headers
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return int(head[0].split()[1]), headers, body
 
 
 async def ask_once(front: Front, body: bytes) -> Got:
-    began = time.monotonic()
+    began, got = time.monotonic(), b""
     try:
         reader, writer = await asyncio.open_connection(front.host, front.port)
         writer.write(
@@ -52,11 +59,11 @@ async def ask_once(front: Front, body: bytes) -> Got:
             % len(body)
         )
         writer.write(body)
-        status, headers = await answer(reader)
+        status, headers, got = await whole_answer(reader)
         writer.close()
     except (OSError, asyncio.IncompleteReadError):
         status, headers = 0, {}
-    return Got(status, time.monotonic() - began, headers)
+    return Got(status, time.monotonic() - began, headers, got)
 
 
 async def at_once(front: Front, clients: int, seconds: float, body: bytes = b"x" * 20_000) -> list[Got]:
@@ -140,9 +147,14 @@ def test_clients_are_told_how_long_the_queue_takes(start: Started) -> None:
     front.control.set_service_time(2.5)
     got = finished(at_rate(front, 200, 0.05))
     assert told("a burst at a queue of four", got) == {200: 1, 503: 9}
-    waits = Counter(each.headers["retry-after"] for each in got if each.status == 503)
+    refused = [each for each in got if each.status == 503]
     # Five found the queue full and would have waited 5 x 2.5 s; four waited in vain, behind 0 to 3 others.
-    assert waits == {"13": 5, "3": 1, "5": 1, "8": 1, "10": 1}
+    assert Counter(each.headers["retry-after"] for each in refused) == {"13": 5, "3": 1, "5": 1, "8": 1, "10": 1}
+    said = [(each.headers["retry-after"] == "13", json.loads(each.body)) for each in refused]
+    overloaded = {"code": 503, "type": "Overloaded", "message": "too many requests are waiting"}
+    assert [document for at_once, document in said if at_once] == [overloaded] * 5
+    assert {document["type"] for at_once, document in said if not at_once} == {"Unavailable"}
+    assert {each.headers["content-type"] for each in refused} == {"application/json"}
 
 
 @pytest.fixture
