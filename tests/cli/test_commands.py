@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.conftest import REPOSITORY
 from tests.support import packed
+from tests.support.service_manager import ServiceManager
 
 from visionserve.archiver.demo import colours
 from visionserve.cli import predict
@@ -215,29 +217,43 @@ def test_the_help_lists_every_verb(empty: Path, visionserve: Run) -> None:
 @pytest.fixture(scope="module")
 def serving(
     tmp_path_factory: pytest.TempPathFactory, project: Path, demo_archives: dict[str, Built]
-) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """A project whose server `visionserve serve` runs, ready."""
+) -> Iterator[tuple[Path, subprocess.Popen[str], ServiceManager]]:
+    """A project whose server `visionserve serve` runs, ready, and the service manager that it tells."""
     root = tmp_path_factory.mktemp("serving")
     for name in ("models", "handlers", "model_store"):
         (root / name).symlink_to(project / name)
     Properties.read(project / "config.properties").on_free_ports().write(root / "config.properties")
-    with subprocess.Popen(
-        [*COMMAND, "serve", "demo-resnet18"], cwd=root, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        ServiceManager(root / "notify") as manager,
+        subprocess.Popen(
+            [*COMMAND, "serve", "demo-resnet18"],
+            cwd=root,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "NOTIFY_SOCKET": str(manager.path)},
+        ) as process,
+    ):
         assert process.stdout is not None
         line = process.stdout.readline()
         assert re.match(
             r"ready demo-resnet18 after [\d.]+ s:  curl -T image\.jpg http://127\.0\.0\.1:\d+/pred", line
         )
-        yield root, process
+        yield root, process, manager
         process.terminate()
 
 
-def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str]], tmp_path: Path) -> None:
-    root, process = serving
+def test_serve_status_predict_and_stop(
+    serving: tuple[Path, subprocess.Popen[str], ServiceManager], tmp_path: Path
+) -> None:
+    root, process, manager = serving
+    since = time.monotonic()
     running = run("status", cwd=root)
     assert running.returncode == 0
     assert "1 of 1" in running.stdout
+    shown = run("serve", "--print-config", "demo-resnet18", cwd=root).stdout
+    written = root / ".visionserve" / "run"
+    assert (written / "a" / "config.properties").read_text() in shown
+    assert shown.partition("# HAProxy\n")[2] == (written / "edge" / "haproxy.cfg").read_text()
 
     for colour, data in colours.held_out(per_class=1)[:2]:
         (tmp_path / f"{colour}.jpg").write_bytes(data)
@@ -272,6 +288,8 @@ def test_serve_status_predict_and_stop(serving: tuple[Path, subprocess.Popen[str
     assert at_once.returncode == 1
     assert f"another server is starting or running here (process {process.pid})" in at_once.stderr
     record.write_text(before)
+    assert manager.times("READY=1")
+    manager.wait_for("WATCHDOG=1", since)
 
     assert "stopped" in run("stop", cwd=root).stdout
     assert process.wait(30) == 0

@@ -77,7 +77,11 @@ def serve(
         ),
     ] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print what TorchServe and HAProxy would be run with, and end.")
+        bool,
+        typer.Option(
+            "--print-config",
+            help="Print what TorchServe and HAProxy would be run with for archives that are built, and end.",
+        ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds the models may take to become ready.")] = 600,
     root: Root = Path(),
@@ -96,7 +100,8 @@ def serve(
     edge = edge and supervised.is_possible(project)
     admit = _trusting(trusted_key or [], edge=edge)
     if print_config:
-        output.print(supervised.configuration(project, drain_seconds, edge=edge), soft_wrap=True, end="")
+        shown = supervised.configuration(project, targets or [], drain_seconds, edge=edge)
+        output.print(shown, soft_wrap=True, end="")
         return
     running = record.find(project)
     if running is not None:

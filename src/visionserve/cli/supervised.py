@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from visionserve.cli.console import busy, errors, marked, note, output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from visionserve.project import Project
@@ -53,11 +53,21 @@ def is_possible(project: Project) -> bool:
     return True
 
 
-def configuration(project: Project, drain_seconds: float | None, *, edge: bool) -> str:
-    """What TorchServe and HAProxy would be run with."""
+def configuration(project: Project, targets: Sequence[str], drain_seconds: float | None, *, edge: bool) -> str:
+    """What TorchServe and HAProxy would be run with to serve archives that are there, without building any."""
+    from visionserve.server import store
     from visionserve.server.supervision import preview
 
-    return preview.text(project, settings(project, drain_seconds) if edge else None)
+    if targets:
+        archives = {path.stem: path for path in (store.find(project, target) for target in targets)}
+        for path in archives.values():
+            store.require_undamaged(path)
+    elif any(project.store.glob("*.mar")):
+        archives = store.archives(project, [])
+    else:
+        archives = {}
+        note(f"there are no archives in {project.store}, so no model is shown")
+    return preview.text(project, settings(project, drain_seconds) if edge else None, archives)
 
 
 def show_ready(name: str, seconds: float, url: str) -> None:

@@ -44,6 +44,26 @@ def test_it_leads_a_session_of_its_own(start: Started) -> None:
     assert os.getsid(front.edge.pid) == front.edge.pid != os.getsid(0)
 
 
+def test_it_sees_of_the_environment_what_it_needs(start: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "AWS_SECRET_ACCESS_KEY",
+        "VISIONSERVE_KEY_PASSPHRASE",
+        "VISIONSERVE_API_KEY",
+        "HTTPS_PROXY",
+        "xyzzy",
+    ):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    front = start()
+    front.edge.reload()  # the master starts itself anew
+    master = psutil.Process(front.edge.pid)
+    for process in (master, *master.children()):
+        seen = {name for name in process.environ() if not name.startswith("HAPROXY_")}
+        assert {"LD_LIBRARY_PATH", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} <= seen
+        assert seen <= set(haproxy.environment())
+        assert "secret" not in process.environ().values()
+
+
 def test_a_taken_address_is_one_line(start: Started) -> None:
     address = start().address
     with pytest.raises(ServerError, match=rf"cannot bind.*in use.*{address}") as refused:

@@ -77,7 +77,6 @@ class Control:
         self.states: dict[str, State] = dict.fromkeys(slots, "down")
         self._facts = dict(_FACTS)
         self._keys: Sequence[Key] = ()
-        self.write_maps(())
 
     def write_maps(self, keys: Sequence[Key]) -> None:
         """Write the files that HAProxy reads when it starts."""

@@ -7,32 +7,28 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.runtime.machine import cores
 from visionserve.server import private_file
-from visionserve.server.edge import client_keys, commands, configuration, control, log, rates
+from visionserve.server.edge import commands, configuration, control, haproxy, log, rates
 from visionserve.server.edge.control import Control
+from visionserve.server.edge.credentials import CERTIFICATE, Credentials
 from visionserve.server.errors import ServerError, writing
 from visionserve.server.run import folder as run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from visionserve.server.edge.configuration import Slot
     from visionserve.server.edge.haproxy import HAProxy
     from visionserve.server.run.warden import Warden
     from visionserve.server.settings.serving import Serving
 
-_CONFIGURATION, _CERTIFICATE = "haproxy.cfg", "certificate.pem"
-
-# A buffer that holds a whole request is large enough for glibc to ask the system for each one and to give it back,
-# which is a quarter of a millisecond a request.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
+_CONFIGURATION = "haproxy.cfg"
 
 _START_SECONDS = 10.0
-_CHECK_SECONDS = 10.0
 # A request that a client just sent is answered within it.
 _END_SECONDS = 1.0
 _KILL_SECONDS = 5.0
@@ -86,7 +82,8 @@ class HAProxyProcess:
             (self._folder / name).unlink(missing_ok=True)
         self.own = self._folder / control.OWN
         self.control = Control(self._folder, [slot.name for slot in slots])
-        self._prepare()
+        self._credentials = Credentials(settings, self._folder)
+        self._prepare(strict=False)
         self._log = log.BoundedLog(logs / "edge.log")
         try:
             self._process = self._start()
@@ -104,8 +101,18 @@ class HAProxyProcess:
         """Whether HAProxy runs. When one of its workers dies, all of it ends."""
         return self._process.poll() is None
 
-    def reload(self, metadata: Mapping[str, Path] | None = None) -> None:
+    @property
+    def trouble(self) -> str:
+        """What is wrong with keys or certificate whose content of before is used; empty if nothing is."""
+        return self._credentials.trouble
+
+    def reload(self, metadata: Mapping[str, Path] | None = None, *, strict: bool = True) -> None:
         """Read certificate and keys anew, and take other metadata if they are given. No request is lost.
+
+        Args:
+            metadata: As at the start.
+            strict: Whether bad keys, or a bad certificate, are an error; if not, those of before stay, and
+                `trouble` says so.
 
         Raises:
             ServerError: HAProxy refuses what it would have to read; it goes on as before.
@@ -113,12 +120,12 @@ class HAProxyProcess:
         before, self._metadata = self._metadata, metadata or self._metadata
         saved = {
             name: (self._folder / name).read_bytes()
-            for name in (_CONFIGURATION, _CERTIFICATE, control.KEYS)
+            for name in (_CONFIGURATION, CERTIFICATE, control.KEYS)
             if (self._folder / name).exists()
         }
         try:
             old, counts = self.control.workers(), rates.read(self._folder / control.WORKER)
-            self._prepare()
+            self._prepare(strict=strict)
             if self._settings.keys is not None:
                 self.control.take_keys()
             os.kill(self.pid, signal.SIGUSR2)
@@ -153,37 +160,18 @@ class HAProxyProcess:
             self._warden.release(self.pid)
         self._log.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, strict: bool) -> None:
         """Write all that HAProxy reads, and have it checked."""
         with writing(self._folder):
-            self._write_all()
-        try:
-            checked = subprocess.run(
-                [self._haproxy.path, "-c", "-f", _CONFIGURATION],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_CHECK_SECONDS,
-                check=False,
-                start_new_session=True,  # without a terminal it asks nobody for a key's passphrase
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ServerError(f"HAProxy has not read its configuration within {_CHECK_SECONDS:g} s") from error
-        if checked.returncode != 0:
-            cause = log.cause(checked.stderr.decode("utf-8", "replace"))
-            raise ServerError(f"HAProxy refuses its configuration: {cause}")
+            self.control.write_maps(self._credentials.give(strict=strict))
+            self._write_configuration()
+            refused = haproxy.complaint(self._haproxy, self._folder, _CONFIGURATION)
+            if refused and self._credentials.take_back(refused) and not strict:
+                refused = haproxy.complaint(self._haproxy, self._folder, _CONFIGURATION)
+        if refused:
+            raise ServerError(f"HAProxy refuses its configuration: {refused}")
 
-    def _write_all(self) -> None:
-        edge = self._settings.edge
-        if edge.certificate is not None:
-            parts = [edge.certificate, *([edge.certificate_key] if edge.certificate_key is not None else [])]
-            try:
-                pem = b"\n".join(Path(part).read_bytes() for part in parts)
-            except OSError as error:
-                raise ServerError(f"{error.filename}: cannot be read: {error.strerror}") from error
-            private_file.write(self._folder / _CERTIFICATE, pem)
-        known = client_keys.read(Path(self._settings.keys.file)) if self._settings.keys is not None else []
-        self.control.write_maps(known)
+    def _write_configuration(self) -> None:
         text = configuration.render(
             self._settings,
             self._slots,
@@ -198,7 +186,7 @@ class HAProxyProcess:
         process = subprocess.Popen(
             [self._haproxy.path, "-W", "-S", f"unix@{control.MASTER},mode,600", "-f", _CONFIGURATION],
             cwd=self._folder,
-            env={**os.environ, **_ALLOCATOR},
+            env=haproxy.environment(),
             stdin=subprocess.DEVNULL,
             stdout=self._log.descriptor,
             stderr=subprocess.STDOUT,

@@ -20,10 +20,17 @@ def write(folder: Path, versions: Mapping[str, str]) -> dict[str, Path]:
         versions: The version of each model, by the model's name.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    shown = names(folder, versions)
+    for name, version in versions.items():
+        shown[name].write_text(json.dumps(describe(name, version), separators=(",", ":")), encoding="utf-8")
+    return shown
+
+
+def names(folder: Path, versions: Mapping[str, str]) -> dict[str, Path]:
+    """The names under which an edge shows each model, and the file that is to be there."""
     files: dict[str, Path] = {}
     for name, version in versions.items():
         path = folder / f"{name}.json"
-        path.write_text(json.dumps(describe(name, version), separators=(",", ":")), encoding="utf-8")
         files |= {name: path, f"{name}/{version}": path}
     return files
 

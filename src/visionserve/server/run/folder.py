@@ -44,7 +44,7 @@ class RunFolder:
         _end_strays(path)
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True, mode=0o700)
-        if len(os.fsencode(path)) <= _LONGEST:
+        if is_short(path):
             return cls(path)
         link = Path(tempfile.mkdtemp(prefix="visionserve-")) / "run"
         link.symlink_to(path)
@@ -69,6 +69,11 @@ class RunFolder:
         shutil.rmtree(self.path.resolve(), ignore_errors=True)
         if self.link is not None:
             shutil.rmtree(self.link.parent, ignore_errors=True)
+
+
+def is_short(path: Path) -> bool:
+    """Whether sockets may lie in a folder; one that is too deep is reached by a link of a new name each time."""
+    return len(os.fsencode(path)) <= _LONGEST
 
 
 def _end_strays(folder: Path) -> None:

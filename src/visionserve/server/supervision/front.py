@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-import zipfile
 from typing import TYPE_CHECKING
 
 from visionserve.client import Client
-from visionserve.runtime.archive import read_identity
 from visionserve.server.edge import control, haproxy, metadata
 from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.edge.uploads import Uploads
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
 from visionserve.server.settings.properties import UNIX
+from visionserve.server.supervision import layout
 from visionserve.server.supervision.pace import Pace
 
 if TYPE_CHECKING:
@@ -87,6 +86,11 @@ class Front:
         """What it tells whoever asks whether all is well."""
         return bool(self._is_ready)
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with keys or certificate, in whose stead those of before are used; empty if nothing is."""
+        return self._edge.trouble
+
     def revive(self, up: Sequence[str]) -> None:
         """Look at it, and start it again if it has ended, or has answered nothing for a while.
 
@@ -137,15 +141,19 @@ class Front:
                 health.require_known_answer(client, name, archive)
 
     def show(self, archives: Mapping[str, Path]) -> None:
-        """Tell clients of these models from now on."""
+        """Tell clients of these models from now on, which are served already, whatever became of keys' files.
+
+        Raises:
+            ServerError: HAProxy does not take it; it goes on as before.
+        """
         self._archives = archives
-        self._edge.reload(metadata=self._described())
+        self._edge.reload(metadata=self._described(), strict=False)
 
     def reread(self) -> None:
         """Read keys and certificate anew; no request is lost.
 
         Raises:
-            ServerError: HAProxy refuses what it would have to read; it goes on as before.
+            ServerError: One of them is bad, or HAProxy refuses it; it goes on as before.
         """
         self._edge.reload()
 
@@ -176,5 +184,4 @@ class Front:
 
     def _described(self) -> dict[str, Path]:
         """A file for each model that tells what it is in the Open Inference Protocol's words."""
-        versions = {name: read_identity(zipfile.Path(path)).version for name, path in self._archives.items()}
-        return metadata.write(self._folder.path / "metadata", versions)
+        return metadata.write(layout.metadata(self._folder), layout.versions(self._archives))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from visionserve.runtime.archive import read_identity
 from visionserve.server.edge.configuration import Slot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from visionserve.project import Project
     from visionserve.server.run.folder import RunFolder
     from visionserve.server.settings.properties import Properties
@@ -27,3 +32,13 @@ def completed(settings: Serving, project: Project, properties: Properties) -> Se
         address=urlsplit(properties.inference).netloc,
         body=properties.max_request_size,
     )
+
+
+def metadata(folder: RunFolder) -> Path:
+    """The folder of what clients are told of each model."""
+    return folder.path / "metadata"
+
+
+def versions(archives: Mapping[str, Path]) -> dict[str, str]:
+    """The version of each model, as its archive says."""
+    return {name: read_identity(zipfile.Path(path)).version for name, path in archives.items()}

@@ -202,7 +202,8 @@ class Supervisor:
     def status(self) -> Status:
         """What it does, and what has happened since the start."""
         # A full disk first: what TorchServe says when it finds no room is not that.
-        troubles = disk.complaint((self._folder.path, self._project.logs)), self._replicas.trouble
+        room = disk.complaint((self._folder.path, self._project.logs))
+        troubles = room, self._replicas.trouble, self._front.trouble
         return Status(
             is_ready=self._front.is_ready,
             is_draining=self._draining,
