@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from visionserve.server.edge.configuration import Slot
+from visionserve.server.errors import ServerError
 from visionserve.server.supervision.instances import Instance, Instances, Setup
 
 
@@ -72,3 +73,23 @@ def test_one_that_leaves_is_not_led_back_to(serving: Instances, told: Told) -> N
     dies(serving, "a", dead=False)
     assert told.all == [("give_up", "a"), ("down", "a")]
     assert serving.open_slots == ["b"]
+
+
+@pytest.mark.parametrize("way", ["end", "retire", "close"])
+def test_an_edge_that_died_just_now_keeps_no_instance_alive(way: str, serving: Instances) -> None:
+    class Dead:
+        def __getattr__(self, _what: str) -> Any:
+            def refuse(_slot: str) -> None:
+                raise ServerError("HAProxy does not answer")
+
+            return refuse
+
+    ended: list[bool] = []
+    serving._control = lambda: cast("Any", Dead())
+    first = next(iter(serving))
+    first.server = cast("Any", SimpleNamespace(stop=lambda *, at_once: ended.append(at_once)))
+    cast("Any", first.watch).end = lambda: None
+    {"end": serving.end, "retire": lambda one: serving.retire(one, 5), "close": serving.close}[way](first)
+    assert serving.open_slots == ["b"]
+    assert ended == ([] if way == "close" else [True])
+    assert (first in serving) == (way == "close")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visionserve.server import store
+from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
 from visionserve.server.instance.launcher import TorchServe
 from visionserve.server.supervision.watch import Watch
@@ -181,7 +183,9 @@ class Instances:
     def close(self, instance: Instance) -> None:
         """Give an instance no more requests; what it has, it answers."""
         instance.is_leaving = True
-        self._control().down(instance.slot.name)
+        # A HAProxy that died just now has no requests for it, and the next one is started without it.
+        with suppress(ServerError):
+            self._control().down(instance.slot.name)
 
     def retire(self, instance: Instance, seconds: float) -> None:
         """Give an instance no more requests, wait for the answers to those that it has, and end it.
@@ -191,18 +195,19 @@ class Instances:
             seconds: The longest to wait.
         """
         instance.is_leaving = True
-        self._control().drain(instance.slot.name)
-        end = time.monotonic() + seconds
-        while self._control().sessions(instance.slot.name) and time.monotonic() < end:
-            self._look()
-            time.sleep(_POLL)
+        with suppress(ServerError):  # as in `close`
+            self._control().drain(instance.slot.name)
+            end = time.monotonic() + seconds
+            while self._control().sessions(instance.slot.name) and time.monotonic() < end:
+                self._look()
+                time.sleep(_POLL)
         self.end(instance)
 
     def end(self, instance: Instance) -> None:
         """End an instance; what it has is asked again of the others."""
         if instance not in self._all:
             return
-        self._control().down(instance.slot.name)
+        self.close(instance)
         self._all.remove(instance)
         if instance.watch:
             instance.watch.end()
