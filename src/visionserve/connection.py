@@ -35,11 +35,14 @@ class _Listening(HTTPConnection):
             BrokenPipeError: An answer is there, or nobody is there any more.
             TimeoutError: Nothing was taken and nothing answered for as long as an answer may take.
         """
-        if not isinstance(data, bytes) or len(data) <= _PIECE:
+        if not isinstance(data, bytes) or self.sock is None:
             super().send(data)
             return
         rest = memoryview(data)
         try:
+            if len(rest) <= _PIECE:
+                super().send(data)
+                return
             while rest:
                 if self._is_answered():
                     raise BrokenPipeError

@@ -16,8 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from visionserve.calls import Refused
+from visionserve.client import Client
+from visionserve.server.edge import client_keys
 from visionserve.server.errors import ServerError
-from visionserve.server.settings.serving import EdgeSettings
+from visionserve.server.settings.serving import EdgeSettings, KeySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +119,20 @@ def test_a_new_certificate_is_taken_without_a_failed_request(start: Started, tmp
     stop.set()
     asking.join()
     assert set(got) == {200}
+
+
+@pytest.mark.parametrize("size", [30_000, 300_000])
+def test_our_client_hears_a_refusal_that_comes_before_its_picture_is_sent(
+    size: int, start: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = certify(tmp_path, 1)
+    client_keys.new(tmp_path / "keys", "one")
+    edge = EdgeSettings(certificate=str(certificate), certificate_key=str(key))
+    front = start(edge=edge, keys=KeySettings(file=str(tmp_path / "keys")))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for _ in range(50):  # HAProxy closes at once, and the picture may or may not be under way by then
+        with Client(front.url) as client, pytest.raises(Refused, match="401 Unauthorized"):
+            client.predict("m", b"x" * size)
 
 
 def test_a_wrong_certificate_changes_nothing(start: Started, tmp_path: Path) -> None:
