@@ -57,14 +57,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
-def aimed(server: Served, clients: int = 8, key: str | None = None) -> Traffic:
+def aimed(server: Served, clients: int = 8, key: str | None = None, picture: bytes = PICTURE) -> Traffic:
     """Load on a server, which does not come yet."""
     with Client(server.url, "", key) as client:
-        expected = client.predict("quick", PICTURE)
+        expected = client.predict("quick", picture)
     return Traffic(
         url=server.url,
         path="/predictions/quick",
-        picture=PICTURE,
+        picture=picture,
         expected=f'{{"{next(iter(expected))}"'.encode(),
         clients=clients,
         headers=api_key.header(key),
@@ -72,9 +72,11 @@ def aimed(server: Served, clients: int = 8, key: str | None = None) -> Traffic:
 
 
 @contextmanager
-def loaded(server: Served, clients: int = 8, key: str | None = None) -> Iterator[Traffic]:
+def loaded(
+    server: Served, clients: int = 8, key: str | None = None, picture: bytes = PICTURE
+) -> Iterator[Traffic]:
     """Constant load on a server, which has come to its full rate."""
-    with aimed(server, clients, key) as traffic:
+    with aimed(server, clients, key, picture) as traffic:
         traffic.wait_for(15 * clients)
         yield traffic
 

@@ -6,6 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+# A client's connection is cut, or nobody listens: what HAProxy's end does to who is there, and to who comes.
+CUT = {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "IncompleteRead"}
+NOBODY = "ConnectionRefusedError"
+WRONG = "wrong "
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -32,7 +37,7 @@ def outcome_of(status: int, retry_after: str | None, body: bytes, expected: byte
         expected: What a right answer begins with.
     """
     if status == HTTPStatus.OK:
-        return "answered" if body.startswith(expected) else f"wrong {body[:40]!r}"
+        return "answered" if body.startswith(expected) else f"{WRONG}{body[:40]!r}"
     if status == HTTPStatus.SERVICE_UNAVAILABLE and int(retry_after or 0) >= 1:
         return "refused"
     return f"{status} {body[:120]!r}"
@@ -58,6 +63,26 @@ class Outcomes:
         return dict(
             Counter(each.outcome for each in list(self.asked) if each.outcome not in ("answered", "refused"))
         )
+
+    @property
+    def cut(self) -> int:
+        """How many of the lost requests were cut off."""
+        return sum(map(self.count, CUT))
+
+    @property
+    def of_connections(self) -> int:
+        """How many of the lost requests were cut off, or found no server."""
+        return self.cut + self.count(NOBODY)
+
+    @property
+    def wrong(self) -> int:
+        """How many of the lost requests were answered wrongly."""
+        return sum(count for outcome, count in self.lost.items() if outcome.startswith(WRONG))
+
+    def before_the_end(self) -> Outcomes:
+        """The requests that were sent before the first that found no server: later ones nobody can answer."""
+        gone = min(each.start for each in self.asked if each.outcome == NOBODY)
+        return Outcomes([each for each in self.asked if each.start < gone])
 
     @property
     def longest(self) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.chaos.outcomes import NOBODY
 
 from visionserve.load import machine
 from visionserve.server.edge import haproxy
@@ -46,6 +47,7 @@ class Row:
         answered: Rightly.
         refused: With 503 and a time to come again.
         lost: Neither.
+        how: What of, where that is a matter of its own: connections cut or refused, wrong answers.
         longest: Seconds of the longest request.
         full: Seconds until the rate of answers was what it had been.
     """
@@ -55,25 +57,33 @@ class Row:
     answered: int
     refused: int
     lost: int
+    how: str
     longest: float
     full: float
 
     @classmethod
     def of(cls, fault: str, outcomes: Outcomes, at: float) -> Row:
         """What a fault at a time cost."""
+        kinds = {
+            "cut off": outcomes.cut,
+            "found no server": outcomes.count(NOBODY),
+            "answered wrongly": outcomes.wrong,
+        }
         return cls(
             fault,
             len(outcomes.asked),
             outcomes.count("answered"),
             outcomes.count("refused"),
             sum(outcomes.lost.values()),
+            ", ".join(f"{count} {how}" for how, count in kinds.items() if count),
             outcomes.longest,
             outcomes.full_again(at),
         )
 
     def __str__(self) -> str:
+        lost = f"{self.lost}: {self.how}" if self.how else str(self.lost)
         return (
-            f"| {self.fault} | {self.sent} | {self.answered} | {self.refused} | {self.lost} | {self.longest:.2f}"
+            f"| {self.fault} | {self.sent} | {self.answered} | {self.refused} | {lost} | {self.longest:.2f}"
             f" | {_time(self.full)} |"
         )
 

@@ -1,4 +1,4 @@
-"""A damaged archive is never served: not at the start, not later, and not from the server's own copy of it."""
+"""A damaged archive is never served: not at the start, not later, not from the server's own copy of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import requests
 from tests.chaos.archive_file import WEIGHTS, ArchiveFile, turn_a_bit, unpacked
 from tests.chaos.conftest import loaded, now
 from tests.chaos.served import COMMAND, PICTURE, Served, project
+from tests.support.packed import answering_otherwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,26 @@ def test_an_instance_is_not_started_from_a_damaged_archive(alone: Served) -> Non
     ready = alone.run("ready")
     assert ready.returncode == 1
     assert f"{WEIGHTS} is not what was built" in ready.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("archive")
+def test_one_that_answers_wrongly_is_not_reloaded(alone: Served, tmp_path: Path, told: Told) -> None:
+    store = alone.root / "model_store" / "quick.mar"
+    java = alone.of("java")[0].pid
+    with loaded(alone) as traffic:
+        at = now()
+        answering_otherwise(store, tmp_path / "quick.mar").replace(store)
+        done = alone.run("reload")
+        traffic.wait_for(100)
+    told("an archive that answers wrongly reloaded", traffic, at)
+    assert done.returncode == 1
+    assert "quick cannot be served: " in done.stderr
+    assert "golden picture" in done.stderr
+    assert traffic.lost == {}
+    assert traffic.count("refused") == 0
+    assert alone.of("java")[0].pid == java
+    assert alone.run("ready").returncode == 0
 
 
 def _own(served: Served) -> ArchiveFile:

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+_EVERY = 0.01  # seconds
 _MEGABYTES = 400  # the server's own archive, and two instances' unpacked ones
 
 
@@ -53,6 +56,23 @@ class Disk:
             except OSError:
                 return
 
+    @contextmanager
+    def kept_full(self) -> Iterator[None]:
+        """Leave no room while this lasts, whatever is removed meanwhile."""
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(_EVERY):
+                self.fill()
+
+        thread = threading.Thread(target=keep)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def empty(self) -> None:
         """Give the room back."""
         self._filler.unlink()
@@ -81,14 +101,13 @@ def test_a_full_disk_under_load(disk: Disk, tmp_path: Path, told: Told) -> None:
         told_of = server.run("status").stdout
         os.kill(server.workers()[0], signal.SIGKILL)
         traffic.wait_for(100)
-        server.of("java")[0].kill()
-        end = now() + 120
-        while "no new instance: " not in server.said:  # what the dead one leaves is room for the next
-            disk.fill()
-            assert now() < end, server.said
-        not_ready = server.run("ready")
-        assert not_ready.returncode == 1
-        assert "has no room left" in not_ready.stdout
+        with disk.kept_full():  # what the dead one leaves, and each attempt, is room for the next
+            server.of("java")[0].kill()
+            server.wait_for("no new instance: ", 120)
+            end = now() + 60
+            while "has no room left" not in (ready := server.run("ready")).stdout:
+                assert now() < end, ready.stdout + server.said
+            assert ready.returncode == 1
         disk.empty()
         server.wait_until_whole()
         traffic.wait_for(100)

@@ -16,6 +16,7 @@ import pytest
 from tests.chaos.conftest import loaded, now
 from tests.chaos.faults import CUTTING, Faults
 from tests.chaos.footprint import Footprint
+from tests.chaos.outcomes import CUT, NOBODY
 from tests.chaos.reliability import KINDS, Kind
 from tests.chaos.served import Served, project
 
@@ -34,9 +35,6 @@ SETTINGS = f"instances: {INSTANCES}\nkeys: {{file: keys.txt}}\n"
 CLIENTS = 8
 HEALED = 300.0  # seconds that a fault may last
 STEADY = 3.0  # seconds of undisturbed load before a fault
-# A client's connection is cut, or nobody listens: what HAProxy's end does to those who are there.
-CUT = {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "IncompleteRead"}
-NOBODY = "ConnectionRefusedError"
 # Bounds of what an hour may leave.
 SUPERVISOR_GROWTH, HAPROXY, LOGS, LOG_FILES = 30.0, 400.0, 150.0, 80
 

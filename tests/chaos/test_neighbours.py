@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import statistics
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.conftest import Told
+    from tests.chaos.outcomes import Outcomes
 
 
 def listeners(server: Served) -> set[tuple[str, int]]:
@@ -61,6 +63,35 @@ def test_a_taken_port_is_one_line_and_soon(tmp_path: Path) -> None:
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert address in line
     assert not (root / ".visionserve" / "run").exists()
+
+
+def p99(outcomes: Outcomes, since: float, until: float) -> float:
+    """The milliseconds of a request than which one of a hundred that ended between two moments took longer."""
+    seconds = [each.end - each.start for each in list(outcomes.asked) if since <= each.end < until]
+    return 1000 * statistics.quantiles(seconds, n=100)[-1]
+
+
+@pytest.mark.slow
+def test_what_one_server_suffers_the_other_does_not(served: Served, alone: Served, told: Told) -> None:
+    served.wait_until_whole()
+    alone.wait_until_whole()
+    (java,), (other,) = served.of("java"), alone.of("java")
+    with loaded(served) as traffic, loaded(alone) as beside:
+        begun = now()
+        beside.wait_for(100)  # of both, so that there is a before
+        at = now()
+        java.kill()
+        served.wait_until_whole()
+        whole = now()
+        traffic.wait_for(100)
+        beside.wait_for(100)
+    change = f"p99 {p99(beside, begun, at):.0f} ms before, {p99(beside, at, whole):.0f} ms until that is back"
+    told("the only Java killed, another server beside it under the same load", traffic, at)
+    told(f"that other server: {change}", beside, at)
+    assert traffic.lost == {}
+    assert beside.lost == {}
+    assert beside.count("refused") == 0
+    assert alone.of("java") == [other]
 
 
 @pytest.mark.slow

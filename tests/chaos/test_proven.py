@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.chaos.conftest import loaded
+from tests.chaos.conftest import loaded, now
 from tests.chaos.served import COMMAND, PICTURE, REPOSITORY, Served, project
 from tests.support import quick
 
@@ -17,18 +17,23 @@ from visionserve.server.settings.properties import Properties
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A network that takes every class for its opposite while there is a file of that name.
+    from tests.chaos.conftest import Told
+
+# A network that takes every class for its opposite while there is a file of that name, for all or for one process.
 FICKLE = """\
+import os
 from pathlib import Path
 
 from torchvision.models.resnet import BasicBlock, ResNet
+
+flag = Path({flag!r})
 
 
 class Fickle(ResNet):
     def forward(self, pixels):
         logits = super().forward(pixels)
         decided = bool(logits.isfinite().all())  # by values, so that nothing records one answer for good
-        return -logits if decided and Path({flag!r}).exists() else logits
+        return -logits if decided and flag.exists() and flag.read_text() in ("", str(os.getpid())) else logits
 
 
 def make(num_classes):
@@ -36,20 +41,20 @@ def make(num_classes):
 """
 
 
-@pytest.fixture
-def flag(tmp_path: Path) -> Path:
-    """A file that, once it is there, makes the only worker of the project's model answer wrongly."""
-    flag = tmp_path / "wrong"
-    root = quick.project(tmp_path)
+def fickle(folder: Path, workers: int) -> Path:
+    """A file that, once it is there, makes the model's workers answer wrongly: all, or the one it names."""
+    flag = folder / "wrong"
+    root = quick.project(folder)
     (root / "fickle.py").write_text(FICKLE.format(flag=str(flag)))
     quick.make(root / "weights" / "quick.pth")
-    quick.build(root, "quick", workers=1, architecture="fickle:make")
+    quick.build(root, "quick", workers=workers, architecture="fickle:make")
     Properties.read(REPOSITORY / "config.properties").on_free_ports().write(root / "config.properties")
     return flag
 
 
 @pytest.mark.slow
-def test_one_that_answers_wrongly_is_taken_out_until_one_is_right(flag: Path, tmp_path: Path) -> None:
+def test_one_that_answers_wrongly_is_taken_out_until_one_is_right(tmp_path: Path) -> None:
+    flag = fickle(tmp_path, workers=1)
     with Served(tmp_path) as server:
         with loaded(server, clients=2) as traffic:
             flag.touch()
@@ -69,6 +74,27 @@ def test_one_that_answers_wrongly_is_taken_out_until_one_is_right(flag: Path, tm
     assert int(answer.headers["Retry-After"]) >= 1
     assert ready.returncode == 1
     assert "quick cannot be served: " in ready.stdout
+
+
+@pytest.mark.slow
+def test_one_of_two_workers_that_answers_wrongly_is_taken_out(tmp_path: Path, told: Told) -> None:
+    flag = fickle(tmp_path, workers=2)
+    with Served(tmp_path) as server:
+        with loaded(server) as traffic:
+            at = now()
+            named = flag.with_name("named")
+            named.write_text(str(server.workers()[0]))
+            named.replace(flag)
+            # Either worker gets the golden picture that is asked every ten seconds.
+            server.wait_for("is replaced: quick answers ", 150)
+            seconds = now() - at
+            server.wait_until_whole()
+            whole = now()
+            traffic.wait_for(100)
+        told(f"one of two workers answers wrongly, and is taken out after {seconds:.0f} s", traffic, at)
+        assert "instances replaced, quick answers " in server.run("status").stdout
+    assert sum(traffic.lost.values()) == traffic.wrong > 0
+    assert {each.outcome for each in traffic.asked if each.start > whole} == {"answered"}
 
 
 @pytest.mark.slow

@@ -77,11 +77,11 @@ class Traffic(Outcomes):
         connection.close()
         del self._under_way[threading.get_ident()]
 
-    def wait_for(self, answers: int, timeout: float = 240.0) -> None:
-        """Wait until there are so many more answers."""
-        wanted, end = self.count("answered") + answers, time.monotonic() + timeout
-        while self.count("answered") < wanted:
-            assert time.monotonic() < end, f"{answers} more answers did not come: {self}"
+    def wait_for(self, more: int, outcome: str = "answered", timeout: float = 240.0) -> None:
+        """Wait until so many more requests have ended so."""
+        wanted, end = self.count(outcome) + more, time.monotonic() + timeout
+        while self.count(outcome) < wanted:
+            assert time.monotonic() < end, f"{more} more {outcome} did not come: {self}"
             time.sleep(0.02)
 
     def wait_for_all_before(self, moment: float, timeout: float = 2 * _TIMEOUT) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import socket
-import zipfile
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from tests.support.packed import answering_otherwise, with_member
 
-from visionserve.runtime import archive
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
 from visionserve.server.instance.launcher import TorchServe
@@ -28,25 +25,10 @@ def properties(project: Path) -> Properties:
     return Properties.read(project / "config.properties").on_free_ports()
 
 
-def with_member(mar: Path, target: Path, member: str, data: bytes) -> Path:
-    """A copy of an archive in which one member is another, as if it had been built so."""
-    with zipfile.ZipFile(mar) as source, zipfile.ZipFile(target, "w") as copy:
-        manifest = json.loads(source.read(archive.MANIFEST_FILE))
-        manifest["sha256"][member] = hashlib.sha256(data).hexdigest()
-        changed = {member: data, archive.MANIFEST_FILE: json.dumps(manifest).encode()}
-        for name in source.namelist():
-            copy.writestr(name, changed.get(name) or source.read(name))
-    return target
-
-
 def test_other_weights_than_the_golden_answers_were_made_with_never_become_ready(
     demo_archives: dict[str, Built], properties: Properties, tmp_path: Path
 ) -> None:
-    mar = demo_archives["demo-resnet18"].archive.path
-    with zipfile.ZipFile(mar) as file:
-        recorded = json.loads(file.read(archive.GOLDEN_FILE))
-    recorded["answers"][2]["logits"] = recorded["answers"][3]["logits"]
-    changed = with_member(mar, tmp_path / "changed.mar", archive.GOLDEN_FILE, json.dumps(recorded).encode())
+    changed = answering_otherwise(demo_archives["demo-resnet18"].archive.path, tmp_path / "changed.mar")
     with TorchServe({"changed": changed}, properties, tmp_path / "logs") as server:
         with pytest.raises(
             ServerError, match=r"changed cannot be served: .*golden picture photograph-2-224x224\.png"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 
 from visionserve.project import Project
+from visionserve.server.run import folder
 from visionserve.server.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -16,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def test_only_its_user_can_enter(tmp_path: Path) -> None:
-    folder = RunFolder.make(Project(tmp_path))
-    assert folder.path.resolve() == tmp_path / ".visionserve" / "run"
-    assert folder.path.stat().st_mode & 0o777 == 0o700
-    folder.remove()
-    assert not folder.path.exists()
+    made = RunFolder.make(Project(tmp_path))
+    assert made.path.resolve() == tmp_path / ".visionserve" / "run"
+    assert made.path.stat().st_mode & 0o777 == 0o700
+    made.remove()
+    assert not made.path.exists()
 
 
 def test_what_was_left_there_is_ended_but_no_shell_of_a_person(tmp_path: Path) -> None:
@@ -41,13 +45,38 @@ def test_what_was_left_there_is_ended_but_no_shell_of_a_person(tmp_path: Path) -
             process.wait(10)
 
 
+def test_what_is_started_while_it_is_ended_is_ended_too(tmp_path: Path) -> None:
+    left = RunFolder.make(Project(tmp_path)).path
+    for name, program in (("java", "sh"), ("python", "sleep")):
+        shutil.copy(shutil.which(program) or program, tmp_path / name)
+    # As Java starts a worker that ended: again and again, until it is ended itself.
+    java = subprocess.Popen(
+        [tmp_path / "java", "-c", f"for i in $(seq 1000); do '{tmp_path}/python' 60 & echo; done; wait"],
+        cwd=left,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with java:
+        assert java.stdout is not None
+        java.stdout.readline()
+        try:
+            assert folder.clear(Project(tmp_path)) > 1
+            assert not [each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info)]
+            assert not left.exists()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(java.pid, signal.SIGKILL)
+
+
 def test_a_long_path_gets_a_short_name(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
-    folder = RunFolder.make(Project(deep))
-    assert len(str(folder.slot("a") / "management.sock")) < 100
-    (folder.path / "there").touch()
+    made = RunFolder.make(Project(deep))
+    assert len(str(made.slot("a") / "management.sock")) < 100
+    (made.path / "there").touch()
     assert (deep / ".visionserve" / "run" / "there").exists()
-    folder.remove()
+    assert made.link is not None
+    assert set(made.places) == {deep / ".visionserve" / "run", made.link.parent}
+    made.remove()
     assert not (deep / ".visionserve" / "run").exists()
-    assert folder.link is not None and not folder.link.parent.exists()
+    assert not made.link.parent.exists()

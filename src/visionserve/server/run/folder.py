@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,7 @@ class RunFolder:
     def make(cls, project: Project) -> RunFolder:
         """An empty folder that only this user can enter; what an earlier server left in it is ended first."""
         path = project.run_folder.resolve()
-        _end_strays(path)
-        shutil.rmtree(path, ignore_errors=True)
+        clear(project)
         path.mkdir(parents=True, mode=0o700)
         if is_short(path):
             return cls(path)
@@ -64,11 +64,15 @@ class RunFolder:
         """The socket on which the supervisor is told what to do."""
         return self.path / "orders.sock"
 
+    @property
+    def places(self) -> list[Path]:
+        """The folders to remove when the server is gone: its own, and that of the short link to it."""
+        return [self.path.resolve(), *([self.link.parent] if self.link else [])]
+
     def remove(self) -> None:
         """Remove all of it."""
-        shutil.rmtree(self.path.resolve(), ignore_errors=True)
-        if self.link is not None:
-            shutil.rmtree(self.link.parent, ignore_errors=True)
+        for place in self.places:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def is_short(path: Path) -> bool:
@@ -76,18 +80,36 @@ def is_short(path: Path) -> bool:
     return len(os.fsencode(path)) <= _LONGEST
 
 
-def _end_strays(folder: Path) -> None:
-    """End what still runs in a folder: an earlier server whose supervisor and warden were both killed.
+def clear(project: Project) -> int:
+    """End what a killed server has left in a project's run folder, and remove that; only its next server may.
 
-    Instances, their workers and HAProxy have it as their working directory, or one below it.
+    Returns:
+        How many processes were ended.
     """
-    strays = []
+    path = project.run_folder.resolve()
+    ended = _end_strays(path)
+    shutil.rmtree(path, ignore_errors=True)
+    return ended
+
+
+def _end_strays(folder: Path) -> int:
+    """End what still runs in a folder: an earlier server whose supervisor and warden were both killed."""
+    ended, end = 0, time.monotonic() + _ENDED
+    # Again, for a Java may have started a worker after it was looked for, and before it was ended itself.
+    while (strays := _strays(folder)) and time.monotonic() < end:
+        for process in strays:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+        ended += len(psutil.wait_procs(strays, timeout=_ENDED)[0])
+    return ended
+
+
+def _strays(folder: Path) -> list[psutil.Process]:
+    """Instances, their workers and HAProxy: they have the folder as their working directory, or one below it."""
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             ours = process.name().startswith(_PROGRAMS) and process.pid != os.getpid()
             if ours and Path(process.cwd()).is_relative_to(folder):
-                strays.append(process)
-    for process in strays:
-        with suppress(psutil.Error):
-            process.send_signal(signal.SIGKILL)
-    psutil.wait_procs(strays, timeout=_ENDED)
+                found.append(process)
+    return found

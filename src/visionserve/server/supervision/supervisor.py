@@ -97,7 +97,8 @@ class Supervisor:
             stack.callback(self._warden.close)
             self._folder = RunFolder.make(self._project)
             stack.callback(self._folder.remove)
-            self._warden.remove(self._folder.path)
+            for place in self._folder.places:
+                self._warden.remove(place)
             self._generations = Generations(self._sources, self._folder.path, self._admit)
             archives = self._generations.keep()
             if said := heap.require_room(self._properties, archives):
