@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos.served import COMMAND, project
-from tests.serving.test_failures import with_member
+from tests.support.packed import with_member
 
 from visionserve.runtime import archive, integrity
 
