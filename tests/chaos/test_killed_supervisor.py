@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,7 +16,6 @@ from tests.chaos.served import Served, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.chaos.conftest import Told
     from tests.chaos.outcomes import Outcomes
@@ -42,14 +43,20 @@ def served_again(root: Path, traffic: Traffic) -> Outcomes:
     return outcomes
 
 
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for the server's temporary files: short, for sockets are reached by a link in it."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
 def test_a_killed_supervisor_leaves_no_orphan_and_the_next_start_cleans_up(
-    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, told: Told, temporary: Path
 ) -> None:
     # To a path as long as that there is a short link among the temporary files, which must go too.
-    folder, temporary = tmp_path / ("long" * 20), tmp_path / "tmp"
+    folder = tmp_path / ("long" * 20)
     folder.mkdir()
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
     root = project(folder)
     with Served(root) as server:
         assert list(temporary.iterdir()) != []

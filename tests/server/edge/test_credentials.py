@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import stat
 from typing import TYPE_CHECKING
@@ -11,13 +12,13 @@ import requests
 from tests.server.edge.test_client_keys import bearer
 from tests.server.edge.test_tls import certify, serial
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge import client_keys, credentials
 from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.errors import ServerError
 from visionserve.server.settings.serving import EdgeSettings, KeySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.server.edge.conftest import Front, Started
@@ -79,6 +80,19 @@ def again(front: Front) -> HAProxyProcess:
     for slot in "ab":
         started.control.up(slot)
     return started
+
+
+@pytest.fixture
+def caplog(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.LogCaptureFixture]:
+    """Hears the logger itself, whatever another test's library has done to those above it."""
+    monkeypatch.setattr(credentials.logger, "disabled", False)
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    monkeypatch.setattr(credentials.logger, "propagate", False)
+    credentials.logger.addHandler(caplog.handler)
+    yield caplog
+    credentials.logger.removeHandler(caplog.handler)
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -86,6 +86,11 @@ class Loader:
         self.passed_over.append(f"{way}: {reason}")
         return None
 
+    def note(self, ways: Iterable[Way]) -> None:
+        """Count those of these that can be told not to run here among those passed over, without loading one."""
+        found = ((way, lacks(self.source, way)) for way in ways)
+        self.passed_over += [f"{way}: {reason}" for way, reason in found if reason]
+
     def first(self, ways: Iterable[Way]) -> tuple[Way, Engine] | None:
         """The first of these that can be had.
 

@@ -80,8 +80,10 @@ def choose(source: Source, known: Golden, settled: Callable[[], object] = lambda
         with remembered.alone():
             if not (speeds := remembered.read()):
                 return _measured(loader, ways, remembered, settled)
-    fastest = _fastest(speeds)
-    return _choice(loader, loader.first([fastest, *(way for way in ways if way != fastest)]), speeds)
+    first, fastest = ways.index(next(iter(speeds))), _fastest(speeds)
+    loader.note(ways[:first])
+    others = [way for way in ways[first:] if way != fastest]
+    return _choice(loader, loader.first([fastest, *others]), speeds)
 
 
 def _measured(
