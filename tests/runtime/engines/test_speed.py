@@ -86,3 +86,7 @@ def test_it_is_measured_in_turns_and_soon(seconds: float, clock: Clock, model: M
 def test_faster_is_faster_alone_and_in_batches(one: Speed, other: Speed, beats: bool) -> None:
     assert one.beats(other) == beats
     assert not (beats and other.beats(one))
+
+
+def test_speeds_are_shown_as_people_write_them() -> None:
+    assert str(Speed(1034.2, 9.641)) == "1034 and 9.64"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SECONDS = 0.3  # for all engines together at one batch size, if the fewest runs take less
 _MOST = 20  # runs of an engine at one batch size
 _FEWEST_ALONE, _FEWEST_BATCHES = 3, 2
+_WHOLE = 100  # pictures/s from which no decimals are shown
 # Two measurements of one engine on a quiet machine differ by less.
 _MARGIN = 1.05
 
@@ -35,7 +36,7 @@ class Speed:
     batch: float
 
     def __str__(self) -> str:
-        return f"{self.alone:.3g} and {self.batch:.3g}"
+        return " and ".join(f"{rate:.0f}" if rate >= _WHOLE else f"{rate:.3g}" for rate in (self.alone, self.batch))
 
     def beats(self, other: Speed) -> bool:
         """Whether it is faster by more than measurements differ, whether pictures come alone or in batches."""
