@@ -36,7 +36,8 @@ class Speed:
     batch: float
 
     def __str__(self) -> str:
-        return " and ".join(f"{rate:.0f}" if rate >= _WHOLE else f"{rate:.3g}" for rate in (self.alone, self.batch))
+        rates = (self.alone, self.batch)
+        return " and ".join(f"{rate:.0f}" if rate >= _WHOLE else f"{rate:.3g}" for rate in rates)
 
     def beats(self, other: Speed) -> bool:
         """Whether it is faster by more than measurements differ, whether pictures come alone or in batches."""
