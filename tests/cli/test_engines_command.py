@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.support import quick
 
 from visionserve.archiver.engines import variants
@@ -13,10 +14,10 @@ from visionserve.runtime.engines.loading import Way
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from tests.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_engines_are_shown_with_what_they_cost(
     visionserve: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
