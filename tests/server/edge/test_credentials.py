@@ -86,9 +86,8 @@ def again(front: Front) -> HAProxyProcess:
 def caplog(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.LogCaptureFixture]:
-    """Hears the logger itself, whatever another test's library has done to those above it."""
-    monkeypatch.setattr(credentials.logger, "disabled", False)
-    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    """Hears the logger itself, whatever level another test's library has given to those above it."""
+    caplog.set_level(logging.WARNING, credentials.logger.name)
     monkeypatch.setattr(credentials.logger, "propagate", False)
     credentials.logger.addHandler(caplog.handler)
     yield caplog
