@@ -64,7 +64,7 @@ def _is_proven(running: Running) -> bool:
         left = max(begun + _ANSWERED - time.monotonic(), _ANSWERED / 10)
         try:
             with Client(address, seconds=left if running.own else TIMEOUT) as client:
-                health.require_known_answer(client, name, Path(archive))
+                health.require_known_answer(client, name, health.known_answer(Path(archive)))
         except Unreachable:
             if not running.own:
                 raise

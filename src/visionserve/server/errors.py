@@ -19,6 +19,10 @@ class ServerError(VisionserveError):
     """The server cannot be started, or a model does not become ready."""
 
 
+class Busy(ServerError):
+    """A server refuses a request for there are too many before it."""
+
+
 class WrongAnswer(ServerError):
     """A model answers a golden picture otherwise than its archive says."""
 

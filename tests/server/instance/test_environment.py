@@ -52,13 +52,13 @@ MEDDLING = dict.fromkeys(
 
 
 def test_what_is_needed_arrives_and_nothing_else() -> None:
-    assert environment.passed({**NEEDED, **SECRETS, **MEDDLING}) == NEEDED
+    assert environment.passed({**NEEDED, **SECRETS, **MEDDLING}) == {**NEEDED, "VISIONSERVE_INSTANCES": "1"}
 
 
 def test_what_server_yaml_names_arrives() -> None:
     named = ("DATABASE_URL", "VISIONSERVE_API_KEY", "NOT_THERE")
     arrived = environment.passed({**NEEDED, **SECRETS}, named)
-    assert arrived == {**NEEDED, **{name: SECRETS[name] for name in named[:2]}}
+    assert arrived == {**NEEDED, "VISIONSERVE_INSTANCES": "1", **{name: SECRETS[name] for name in named[:2]}}
 
 
 @pytest.mark.parametrize("name", ["PYTHONPATH", "TS_CONFIG_FILE", "TS_DEBUG", "TMPDIR", "LOG_LOCATION"])
@@ -70,3 +70,10 @@ def test_a_name_that_changes_how_torchserve_is_run_is_refused(name: str) -> None
 def test_a_name_that_torchserve_keeps_from_workers_is_told() -> None:
     with pytest.raises(ServerError, match=r"names HF_TOKEN, which blacklist_env_vars=\(.*TOKEN.*\) .* keeps"):
         environment.passed({"HF_TOKEN": "x"}, ["HF_TOKEN"], "(AWS_.*|.*TOKEN.*)")
+
+
+@pytest.mark.parametrize("kept", ["VISIONSERVE_.*", ".*"])
+def test_what_workers_need_to_share_the_cores_cannot_be_hidden(kept: str) -> None:
+    assert environment.passed({}, kept=kept) == {"VISIONSERVE_INSTANCES": "1"}
+    with pytest.raises(ServerError, match="instances: 1"):
+        environment.passed({}, kept=kept, instances=2)

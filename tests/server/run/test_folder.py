@@ -80,3 +80,28 @@ def test_a_long_path_gets_a_short_name(tmp_path: Path) -> None:
     made.remove()
     assert not (deep / ".visionserve" / "run").exists()
     assert not made.link.parent.exists()
+
+
+def test_the_short_name_of_a_killed_server_is_removed_by_the_next(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    left = RunFolder.make(Project(deep)).link
+    assert left is not None
+    again = RunFolder.make(Project(deep))
+    assert not left.parent.exists()
+    assert again.link is not None
+    assert again.link.exists()
+    again.remove()
+
+
+def test_nothing_else_is_removed_whatever_stands_there(tmp_path: Path) -> None:
+    deep, other = tmp_path / ("d" * 100), tmp_path / "visionserve-other"
+    deep.mkdir()
+    other.mkdir()
+    (other / "run").symlink_to(tmp_path)
+    made = RunFolder.make(Project(deep))
+    made.remove()
+    (deep / ".visionserve" / "run").mkdir(parents=True)
+    (deep / ".visionserve" / "run" / "short").symlink_to(other)
+    RunFolder.make(Project(deep)).remove()
+    assert other.exists()

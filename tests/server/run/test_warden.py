@@ -7,16 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from visionserve.project import Project
 from visionserve.server.run import warden
+from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A process that guards a session of its own with a child in it, and a folder, says who they are, and waits.
 PROGRAM = """
@@ -123,7 +123,7 @@ def test_what_is_released_and_forgotten_is_let_be(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     said = [["remove", str(kept)], ["forget", str(kept)], ["guard", "999999999"], ["release", "999999999"]]
-    warden.watch(map(json.dumps, said))
+    warden.watch(map(json.dumps, said), lambda _: None)
     assert kept.exists()
 
 
@@ -136,3 +136,72 @@ def test_a_folder_whose_name_has_a_line_end_is_removed_and_no_other(tmp_path: Pa
     keeper.close()
     assert other.exists()
     assert not folder.exists()
+
+
+def stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 10
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < end
+
+
+def test_a_stopped_warden_is_as_good_as_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    keeper = Warden()
+    keeper.remove(folder)
+    first = keeper.pid
+    stop(first)
+    keeper.revive()
+    assert keeper.pid != first
+    assert not psutil.pid_exists(first)
+    keeper.close()
+    assert not folder.exists()
+
+
+def test_one_that_is_stopped_at_the_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warden, "_CLOSED", 0.1)
+    keeper = Warden()
+    stop(keeper.pid)
+    keeper.close()
+    assert not psutil.pid_exists(keeper.pid)
+
+
+def test_one_that_cannot_be_started_again_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = Warden()
+    first = keeper.pid
+    os.kill(first, signal.SIGKILL)
+    psutil.Process(first).wait(10)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", refuse)
+        for _ in range(3):
+            keeper.revive()
+    assert caplog.text.count("Resource temporarily unavailable") == 1
+    monkeypatch.setattr(keeper, "_again_at", 0.0)
+    keeper.revive()
+    assert keeper.pid != first
+    keeper.close()
+
+
+def test_a_late_one_is_found_and_ended_by_the_next_server(tmp_path: Path) -> None:
+    """Its server was killed while it was stopped; going on, it would remove the next one's folder."""
+    project = Project(tmp_path)
+    made = RunFolder.make(project)
+    keeper = Warden()
+    for place in made.places:
+        keeper.remove(place)
+    end = time.monotonic() + 10
+    while Path(psutil.Process(keeper.pid).cwd()) != made.path.resolve():
+        assert time.monotonic() < end
+    stop(keeper.pid)
+    made = RunFolder.make(project)
+    assert not psutil.pid_exists(keeper.pid) or psutil.Process(keeper.pid).status() == psutil.STATUS_ZOMBIE
+    assert made.path.exists()
+    keeper.close()
+    made.remove()

@@ -10,8 +10,9 @@ import pytest
 from tests.conftest import REPOSITORY
 
 from visionserve.server.errors import ServerError
-from visionserve.server.settings import heap
+from visionserve.server.settings import heap, job_queue
 from visionserve.server.settings.properties import Properties
+from visionserve.server.settings.serving import LimitSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +95,17 @@ def test_an_archive_without_a_queue_has_that_of_the_server(shipped: Properties, 
         heap.require_room(properties, archives(tmp_path, flowers=None))
     with pytest.raises(ServerError, match="100 requests may wait"):
         heap.require_room(properties.replace(job_queue_size="10"), archives(tmp_path, flowers=100))
+
+
+@pytest.mark.parametrize(
+    ("queue", "concurrent", "short"), [(None, 64, False), (80, 64, True), (81, 64, False), (1, 1, True)]
+)
+def test_a_queue_shorter_than_what_comes_at_once_is_told(
+    queue: int | None, concurrent: int, short: bool, shipped: Properties, tmp_path: Path
+) -> None:
+    said = job_queue.complaint(shipped, archives(tmp_path, flowers=queue), LimitSettings(concurrent=concurrent))
+    assert (said is not None) == short
+    if said is not None:
+        assert said.startswith(
+            f"flowers: {queue} requests may wait (jobQueueSize), and an instance is given up to"
+        )

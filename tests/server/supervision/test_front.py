@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from tests.support.packed import pack
 
 from visionserve.server.edge import commands, control
 from visionserve.server.edge.configuration import Slot
+from visionserve.server.errors import ServerError
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings.serving import Serving
@@ -121,9 +123,7 @@ def test_the_next_one_is_told_what_the_last_one_was(front: Front) -> None:
     assert requests.get(ready, timeout=20).status_code == 200
     front.tell(is_ready=False)
     assert requests.get(ready, timeout=20).status_code == 503
-    (haproxy,) = [each for each in psutil.Process().children() if each.name() == "haproxy"]
-    os.killpg(haproxy.pid, signal.SIGKILL)
-    psutil.wait_procs([haproxy], timeout=10)
+    killed(front)
     front.revive(["a"])
     front.tell(is_ready=False)
     assert requests.get(ready, timeout=20).status_code == 503
@@ -132,3 +132,59 @@ def test_the_next_one_is_told_what_the_last_one_was(front: Front) -> None:
     assert requests.get(f"{front.url}/v2/models/m", timeout=20).json()["name"] == "m"
     front.revive(["a"])
     assert front.restarts == 1
+
+
+def killed(front: Front) -> None:
+    haproxies = [each for each in psutil.Process().children() if each.name() == "haproxy"]
+    for haproxy in haproxies:
+        os.killpg(haproxy.pid, signal.SIGKILL)
+    psutil.wait_procs(haproxies, timeout=10)
+
+
+def test_one_that_is_killed_while_it_drains_is_followed_by_one_that_drains(
+    front: Front, instance: tuple[Backend, Slot, RunFolder]
+) -> None:
+    instance[0].busy = 1.0
+    front.control.set_restart_time(7)
+    statuses: list[int] = []
+
+    def send() -> None:
+        try:
+            statuses.append(ask(front))
+        except requests.ConnectionError:
+            statuses.append(0)
+
+    asking = threading.Thread(target=send)
+    asking.start()
+    until(lambda: front.control.figures().under_way, front)
+    looks: list[tuple[int, str]] = []
+
+    def go_on() -> bool:
+        if not looks:
+            killed(front)
+        front.revive(["a"])
+        answer = requests.post(f"{front.url}/predictions/m", b"picture", timeout=20)
+        looks.append((answer.status_code, answer.headers.get("Retry-After", "")))
+        return True
+
+    front.drain(10.0, go_on)
+    asking.join()
+    assert looks == [(503, "7")]
+    assert front.restarts == 1
+
+
+def test_one_that_cannot_be_started_again_is_not_ready(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    front.revive(["a"])
+    front.tell(is_ready=True)
+    assert (front.is_ready, front.trouble) == (True, "")
+    killed(front)
+    host, port = front.url.removeprefix("http://").split(":")
+    with socket.create_server((host, int(port))):
+        for _ in range(2):
+            with pytest.raises(ServerError, match="in use"):
+                front.revive(["a"])
+            assert not front.is_ready
+            assert "in use" in front.trouble
+    front.revive(["a"])
+    front.tell(is_ready=True)
+    assert (front.is_ready, front.trouble, front.restarts, ask(front)) == (True, "", 1, 200)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -18,9 +18,18 @@ class Told:
 
     def __init__(self) -> None:
         self.all: list[tuple[str, str]] = []
+        self.states = {"a": "up", "b": "up"}
+        self.under_way = {"a": 0, "b": 0}
+
+    def sessions(self, slot: str) -> int:
+        return self.under_way[slot]
 
     def __getattr__(self, what: str) -> Any:
-        return lambda slot: self.all.append((what, slot))
+        def tell(slot: str) -> None:
+            self.all.append((what, slot))
+            self.states[slot] = {"give_up": "drain"}.get(what, what)
+
+        return tell
 
 
 @pytest.fixture
@@ -31,7 +40,7 @@ def told() -> Told:
 @pytest.fixture
 def serving(told: Told) -> Instances:
     """Two instances, each with a worker."""
-    instances = Instances([], cast("Setup", None), lambda: cast("Any", told), lambda: None, lambda *_: None)
+    instances = Instances([], cast("Setup", None), lambda: cast("Any", told), lambda: None)
     instances._all = [
         Instance(Slot(name, Path(name)), cast("Any", None), {}, cast("Any", SimpleNamespace(is_dead=False)))
         for name in "ab"
@@ -43,11 +52,11 @@ def dies(instances: Instances, slot: str, *, dead: bool = True) -> None:
     """The instance in a slot has no worker any more, or has one again."""
     (found,) = [each for each in instances if each.slot.name == slot]
     cast("Any", found.watch).is_dead = dead
-    instances.set_aside()
+    instances.lead()
 
 
 def test_one_without_a_worker_is_aside_until_it_has_one(serving: Instances, told: Told) -> None:
-    serving.set_aside()
+    serving.lead()
     assert told.all == []
     dies(serving, "a")
     dies(serving, "a")  # once is enough
@@ -78,6 +87,8 @@ def test_one_that_leaves_is_not_led_back_to(serving: Instances, told: Told) -> N
 @pytest.mark.parametrize("way", ["end", "retire", "close"])
 def test_an_edge_that_died_just_now_keeps_no_instance_alive(way: str, serving: Instances) -> None:
     class Dead:
+        states: ClassVar = {"a": "up", "b": "up"}
+
         def __getattr__(self, _what: str) -> Any:
             def refuse(_slot: str) -> None:
                 raise ServerError("HAProxy does not answer")
@@ -89,7 +100,33 @@ def test_an_edge_that_died_just_now_keeps_no_instance_alive(way: str, serving: I
     first = next(iter(serving))
     first.server = cast("Any", SimpleNamespace(stop=lambda *, at_once: ended.append(at_once)))
     cast("Any", first.watch).end = lambda: None
-    {"end": serving.end, "retire": lambda one: serving.retire(one, 5), "close": serving.close}[way](first)
+    {"end": serving.end, "retire": lambda one: serving.retire(one, 0.2), "close": serving.close}[way](first)
     assert serving.open_slots == ["b"]
     assert ended == ([] if way == "close" else [True])
     assert (first in serving) == (way == "close")
+
+
+def test_what_the_edge_did_not_hear_it_is_told_again(serving: Instances, told: Told) -> None:
+    told.states["a"] = "down"
+    serving.lead()
+    serving.lead()
+    assert told.all == [("up", "a")]
+    serving.close(next(iter(serving)))
+    serving.lead()
+    assert told.all == [("up", "a"), ("down", "a")]
+
+
+@pytest.mark.parametrize("odd", [RuntimeError("odd"), ServerError("no")])
+def test_one_that_leaves_is_ended_whatever_else_goes_wrong(odd: Exception, serving: Instances, told: Told) -> None:
+    def look() -> None:
+        raise odd
+
+    serving._look = look
+    told.under_way["a"] = 1
+    ended: list[bool] = []
+    first = next(iter(serving))
+    first.server = cast("Any", SimpleNamespace(stop=lambda *, at_once: ended.append(at_once)))
+    cast("Any", first.watch).end = lambda: None
+    serving.retire(first, 5)
+    assert ended == [True]
+    assert first not in serving

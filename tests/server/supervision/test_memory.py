@@ -53,3 +53,19 @@ def test_a_second_instance_without_room_is_refused_with_both_numbers_and_the_cho
     ):
         memory.require_room([1, 2])
     memory.require_room([])  # there is none to go by
+
+
+def test_pages_of_files_that_are_given_back_are_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    v1, v2 = tmp_path / "v1", tmp_path / "v2"
+    monkeypatch.setattr(memory, "_CGROUP_V1", v1)
+    monkeypatch.setattr(memory, "_CGROUP_V2", v2)
+    for folder, limit, current, cached in (
+        (v2, "memory.max", "memory.current", "inactive_file"),
+        (v1, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        folder.mkdir()
+        (folder / limit).write_text("3000000\n")
+        (folder / current).write_text("2900000\n")
+        (folder / "memory.stat").write_text(f"anon 5\n{cached} 1500000\nactive_file 7\n")
+        assert memory.free() == 1_600_000
+        (folder / limit).unlink()

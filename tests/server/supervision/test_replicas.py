@@ -24,6 +24,7 @@ class One:
 
     def __init__(self, archives: Mapping[str, Path]) -> None:
         self.archives, self.slot = archives, SimpleNamespace(name="a")
+        self.watch = SimpleNamespace(is_dead=False)
 
 
 class Started:
@@ -33,7 +34,8 @@ class Started:
         self.all: list[Any] = []
         self.fails: Callable[[Mapping[str, Path]], bool] = lambda _archives: False
         self.fewest = 100
-        self.closed: list[Any] = []
+        self.ended: list[Any] = []
+        self.retired: list[Any] = []
 
     def __iter__(self) -> Iterator[Any]:
         return iter(list(self.all))
@@ -52,13 +54,16 @@ class Started:
         self.all.append(instance)
         return instance
 
-    def close(self, instance: Any) -> None:
-        self.closed.append(instance)
-
     def retire(self, instance: Any, _seconds: float) -> None:
-        self.end(instance)
+        self.retired.append(instance)
+        self._end(instance)
 
     def end(self, instance: Any) -> None:
+        if instance in self.all:
+            self.ended.append(instance)
+            self._end(instance)
+
+    def _end(self, instance: Any) -> None:
         self.all.remove(instance)
         self.fewest = min(self.fewest, len(self.all))
 
@@ -117,31 +122,94 @@ def test_what_cannot_be_put_back_now_is_tried_again(
     assert replicas.trouble == "no"
     started.fails = lambda _archives: False
     monkeypatch.setattr("time.monotonic", lambda: float("inf"))
-    replicas.try_again()
+    replicas.mend()
     assert started.served == [OLD] * 3
     assert replicas.trouble == ""
 
 
-def test_one_that_is_ill_is_replaced_once_and_its_cause_counted(started: Started, replicas: Replicas) -> None:
-    ill = cast("Instance", started.all[0])
-    for _ in range(2):
-        replicas.replace(ill, "silent", is_wrong=False)
-    assert len(started) == 3
-    assert ill not in started
-    assert replicas.causes == {"silent": 1}
-
-
-@pytest.mark.parametrize("is_wrong", [False, True])
-def test_one_that_answers_wrongly_is_asked_no_more_before_there_is_another(
-    is_wrong: bool, started: Started, replicas: Replicas
+@pytest.mark.parametrize("wrong", [False, True])
+def test_one_that_is_ill_is_replaced_once_and_its_cause_counted(
+    wrong: bool, started: Started, replicas: Replicas
 ) -> None:
     ill = cast("Instance", started.all[0])
-    closed: list[list[Any]] = []
+    for _ in range(2):
+        (replicas.lose if wrong else replicas.report)(ill, "red")
+    # One that answers wrongly does so to nobody while another starts.
+    assert (ill in started) == (not wrong)
+    replicas.mend()
+    assert len(started) == 3
+    assert ill not in started
+    assert started.ended == [ill]  # no client waits for what it may never answer
+    assert started.fewest == (2 if wrong else 3)
+    assert (replicas.causes, replicas.trouble) == ({"red": 1}, "")
 
-    def fails(_archives: Mapping[str, Path]) -> bool:
-        closed.append(list(started.closed))
-        return False
 
-    started.fails = fails
-    replicas.replace(ill, "red", is_wrong=is_wrong)
-    assert closed == [[ill] if is_wrong else []]
+@pytest.mark.parametrize("dead", [False, True])
+def test_one_that_is_ill_stays_while_no_other_can_be_had_unless_it_answers_nobody(
+    dead: bool, started: Started, replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill = cast("Instance", started.all[0])
+    ill.watch.is_dead = dead
+    started.fails = lambda _archives: True
+    replicas.report(ill, "slow")
+    replicas.mend()
+    assert (ill in started) == (not dead)
+    assert replicas.trouble == ("no" if dead else "no; instance a: slow")
+    tried = len(started.all)
+    started.fails = lambda _archives: False
+    replicas.mend()  # its time has not come
+    assert len(started.all) == tried
+    monkeypatch.setattr("time.monotonic", lambda: float("inf"))
+    replicas.mend()
+    assert (ill in started, len(started), replicas.trouble) == (False, 3, "")
+
+
+def test_what_is_lost_anew_is_replaced_whatever_failed_before(started: Started, replicas: Replicas) -> None:
+    started.fails = lambda _archives: True
+    replicas.lose(started.all[0], "Java ended")
+    replicas.mend()
+    replicas.lose(started.all[0], "Java ended")
+    started.fails = lambda _archives: False
+    replicas.mend()
+    assert len(started) == 3
+
+
+class Odd(Exception):
+    """Nobody thought of it."""
+
+
+@pytest.mark.parametrize("error", [ServerError(""), Odd()])
+def test_any_error_is_told_and_tried_again(
+    error: Exception, started: Started, replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_archives: Mapping[str, Path]) -> bool:
+        raise error
+
+    started.fails = fail
+    replicas.lose(started.all[0], "Java ended")
+    replicas.mend()
+    assert replicas.trouble == repr(error)
+    with pytest.raises(type(error)):
+        replicas.update(NEW, silent, gap=False)
+    assert replicas.archives == OLD
+    started.fails = lambda _archives: False
+    monkeypatch.setattr("time.monotonic", lambda: float("inf"))
+    replicas.mend()
+    assert started.served == [OLD] * 3
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_a_start_that_fails_at_its_last_step_leaves_no_more_than_are_wanted(fails: int, started: Started) -> None:
+    steps = iter([*[False] * 3, *[False] * fails, True])
+
+    def last_step(_instance: Any, _seconds: float) -> None:
+        if next(steps, False):
+            raise ServerError("no room")
+
+    replicas = Replicas(cast("Any", started), 3, OLD, 1.0, last_step)
+    replicas.fill()
+    with pytest.raises(ServerError):
+        replicas.update(NEW, silent, gap=False)
+    assert started.served == [OLD] * 3
+    replicas.update(NEW, silent, gap=False)
+    assert started.served == [NEW] * 3

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from visionserve.project import Project
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import admission
+from visionserve.server.run import record
 from visionserve.server.settings.properties import Properties
 from visionserve.server.settings.serving import Serving
 from visionserve.server.supervision import supervisor
 from visionserve.server.supervision.supervisor import Ending, Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -37,16 +39,113 @@ def test_an_error_that_nobody_thought_of_ends_no_server(
     assert "Traceback" in caplog.text  # in the log; a terminal shows the line alone
 
 
-def test_an_edge_that_says_nothing_more_does_not_make_the_end_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+class Edge:
+    """An edge that nobody hears for a while."""
+
+    def __init__(self) -> None:
+        self.lost = True
+        self.told: list[bool] = []
+
+    def revive(self, _up: object) -> None:
+        if self.lost:
+            raise ServerError("HAProxy does not answer")
+
+    def tell(self, *, is_ready: bool) -> None:
+        self.told.append(is_ready)
+
+
+class Looked:
+    """One instance, and what is done about it."""
+
+    open_slots: ClassVar[list[str]] = ["a"]
+
+    def __init__(self) -> None:
+        watch = SimpleNamespace(reason=None, is_wrong=False, is_whole=True)
+        self.one = SimpleNamespace(
+            server=SimpleNamespace(process=SimpleNamespace(poll=lambda: None)), watch=watch, is_leaving=False
+        )
+        self.done: list[tuple[str, str]] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.one])
+
+    def __len__(self) -> int:
+        return 1
+
+    def lead(self) -> None: ...
+
+    def lose(self, _one: object, reason: str) -> None:
+        self.done.append(("lose", reason))
+
+    def report(self, _one: object, reason: str) -> None:
+        self.done.append(("report", reason))
+
+
+@pytest.fixture
+def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Supervisor, Edge, Looked]:
     project = Project(tmp_path)
     served = Supervisor(project, {}, Serving(), Properties.read(project.config), admission.kept, 1.0)
+    edge, looked = Edge(), Looked()
+    for name, part in (
+        ("_warden", SimpleNamespace(revive=lambda: None)),
+        ("_front", edge),
+        ("_instances", looked),
+        ("_replicas", looked),
+    ):
+        monkeypatch.setattr(served, name, part, raising=False)
+    return served, edge, looked
 
-    def drain(_seconds: float, _go_on: object) -> None:
-        raise ServerError("HAProxy does not answer")
 
-    monkeypatch.setattr(served, "_instances", ["one"], raising=False)
-    monkeypatch.setattr(served, "_front", SimpleNamespace(drain=drain), raising=False)
-    served._drain()
-    assert "without knowing what is under way: HAProxy does not answer" in caplog.text
+@pytest.mark.parametrize(
+    ("found", "done"),
+    [
+        ({"poll": 1}, ("lose", "Java ended with code 1")),
+        ({"reason": "red", "is_wrong": True}, ("lose", "red")),
+        ({"reason": "red", "is_wrong": True, "is_leaving": True}, ("lose", "red")),
+        ({"reason": "slow"}, ("report", "slow")),
+        ({"reason": "slow", "is_leaving": True}, None),
+        ({}, None),
+    ],
+)
+def test_instances_are_looked_at_whether_the_edge_is_there_or_not(
+    found: dict[str, Any],
+    done: tuple[str, str] | None,
+    looking: tuple[Supervisor, Edge, Looked],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    served, edge, looked = looking
+    looked.one.server.process.poll = lambda: found.get("poll")
+    looked.one.watch.reason, looked.one.watch.is_wrong = found.get("reason"), found.get("is_wrong", False)
+    looked.one.is_leaving = found.get("is_leaving", False)
+    served._look()
+    assert looked.done == ([done] if done else [])
+    assert edge.told == []
+    assert caplog.text.count("HAProxy does not answer") == 1
+    served._look()  # it is not asked ten times a second
+    assert caplog.text.count("HAProxy does not answer") == 1
+    edge.lost, served._tell_at = False, 0.0
+    served._look()
+    assert edge.told == [True]
+
+
+def test_a_record_that_cannot_be_written_is_written_later(
+    looking: tuple[Supervisor, Edge, Looked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, edge, _ = looking
+    edge.lost = False
+    running = record.Running("http://127.0.0.1:1", "unix:/x", {})
+    served._untold = running
+    wrote: list[record.Running] = []
+
+    def write(_project: object, said: record.Running) -> None:
+        if len(wrote) == 0:
+            wrote.append(said)
+            raise ServerError("no room left")
+        wrote.append(said)
+
+    monkeypatch.setattr(record, "write", write)
+    served._look()
+    served._tell_at = 0.0
+    served._look()
+    served._look()
+    assert wrote == [running, running]

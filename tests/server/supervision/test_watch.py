@@ -7,18 +7,20 @@ import os
 import queue
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from visionserve.calls import Unreachable
-from visionserve.server.errors import ServerError, WrongAnswer
+from visionserve.server.errors import Busy, ServerError, WrongAnswer
 from visionserve.server.instance import health
 from visionserve.server.supervision import watch
 from visionserve.server.supervision.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -48,8 +50,9 @@ class Described:
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An instance that is well, and is looked at often."""
     monkeypatch.setattr(watch, "Client", Described)
+    monkeypatch.setattr(health, "known_answer", lambda _archive: None)
     monkeypatch.setattr(health, "require_known_answer", lambda *_: None)
-    for name in ("_EVERY", "_PROVEN_EVERY", "_LACKING"):
+    for name in ("_EVERY", "_PROVEN_EVERY", "_LACKING", "_AFTER_FAILURE"):
         monkeypatch.setattr(watch, name, 0.01)
     return SimpleNamespace(
         folder=tmp_path / "a",
@@ -60,15 +63,23 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
+def wait_until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 @pytest.fixture
 def found(watched: Any) -> Any:
     """Watches an instance until something is wrong, and tells it."""
 
     def find() -> tuple[str, bool]:
-        told: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-        watching = Watch(watched, lambda *said: told.put(said))
+        watching = Watch(watched, 1.0)
         try:
-            return told.get(timeout=10)
+            wait_until(lambda: watching.reason is not None)
+            assert not watching.is_whole
+            return str(watching.reason), watching.is_wrong
         finally:
             watching.end()
 
@@ -97,16 +108,53 @@ def test_workers_that_do_not_come_back(found: Any, monkeypatch: pytest.MonkeyPat
     assert found() == ("quick has had 0 of 1 workers for 0 s", False)
 
 
+def knows(watching: Watch, *, dead: bool) -> bool:
+    return watching.is_dead == dead
+
+
 def test_it_knows_when_there_is_no_worker(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_LACKING", 60.0)
-    watching = Watch(watched, lambda *_: None)
+    watching = Watch(watched, 1.0)
     try:
         for ready in (True, False, True):
             monkeypatch.setattr(Described, "ready", ready)
-            end = time.monotonic() + 10
-            while watching.is_dead == ready:
-                assert time.monotonic() < end
-                time.sleep(0.001)
+            wait_until(partial(knows, watching, dead=not ready))
+    finally:
+        watching.end()
+
+
+def test_it_goes_on_looking_when_it_has_found_something(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watch(watched, 1.0)
+    try:
+        monkeypatch.setattr(Described, "answers", False)
+        wait_until(lambda: watching.reason is not None)
+        assert watching.is_dead  # nobody can tell, and so others are asked
+        monkeypatch.setattr(Described, "answers", True)
+        wait_until(lambda: not watching.is_dead)
+        assert not watching.is_whole
+        assert str(watching.reason).startswith("its management address")
+        monkeypatch.setattr(Described, "ready", False)
+        wait_until(lambda: watching.is_dead)
+    finally:
+        watching.end()
+
+
+@pytest.mark.parametrize("seconds", [60.0, 0.01])
+def test_one_that_is_busy_is_not_ill_for_a_while(
+    seconds: float, watched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def refuse(*_: object) -> None:
+        asked.append(1)
+        raise Busy("503")
+
+    monkeypatch.setattr(watch, "_BUSY", seconds)
+    monkeypatch.setattr(health, "require_known_answer", refuse)
+    watching = Watch(watched, 1.0)
+    try:
+        wait_until(lambda: len(asked) > 20 if seconds > 1 else watching.reason == "503")
+        assert watching.is_whole == (seconds > 1)
     finally:
         watching.end()
 
@@ -161,9 +209,33 @@ def test_a_worker_that_dies_while_it_is_proven_is_proven_when_it_is_back(
     assert found() == ("red", True)
 
 
-def test_what_nobody_thought_of(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise OSError("the archive is gone")
+def test_what_nobody_thought_of_is_told_if_it_stays(
+    watched: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = itertools.count(1)
 
-    monkeypatch.setattr(health, "require_known_answer", fail)
-    assert found() == ("it cannot be watched: OSError('the archive is gone')", False)
+    def fail(*_: object) -> None:
+        next(failures)
+        raise OSError("no thread can be had")
+
+    monkeypatch.setattr(watch, "Proof", lambda: SimpleNamespace(is_done=False, is_begun=False, begin=fail))
+    watching = Watch(watched, 1.0)
+    try:
+        wait_until(lambda: watching.reason is not None)
+        assert watching.reason == "it cannot be watched: OSError('no thread can be had')"
+        assert next(failures) > 3
+    finally:
+        watching.end()
+
+
+def test_an_archive_that_cannot_be_read_later_is_no_illness(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    monkeypatch.setattr(health, "known_answer", lambda _archive: "known")
+    monkeypatch.setattr(health, "require_known_answer", lambda *said: asked.put(said[1:]))
+    watching = Watch(watched, 1.0)
+    try:
+        monkeypatch.setattr(health, "known_answer", None)
+        assert [asked.get(timeout=10) for _ in range(3)] == [("quick", "known")] * 3
+        assert watching.reason is None
+    finally:
+        watching.end()

@@ -111,7 +111,6 @@ def render(
     )
     environment.filters |= {"quoted": quoted, "milliseconds": _milliseconds}
     limits = settings.limits
-    large = max(1, limits.concurrent // 4)  # of those at once
     longest = limits.header_seconds + limits.body_seconds + limits.queue_seconds + 3 * limits.answer_seconds
     text = environment.get_template("haproxy.cfg.j2").render(
         edge=settings.edge,
@@ -136,8 +135,8 @@ def render(
         waits=WAITS,
         restart="%[str(restart_s),map_str_int(edge.map,5)]",
         own=_OWN_CONNECTIONS,
-        large=large,
-        hops=len(slots) * (limits.concurrent + large),
+        large=limits.large,
+        hops=len(slots) * (limits.concurrent + limits.large),
         threads=min(max(1, cores // _CORES_A_THREAD), _MOST_THREADS),
         slack=_BUFFER_SLACK,
         lifetime=max(longest, limits.upload_seconds, limits.idle_seconds) + _LAST_REQUESTS,

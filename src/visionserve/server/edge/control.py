@@ -26,7 +26,8 @@ FACTS, KEYS = "edge.map", "keys.map"
 _BACKENDS = ("predictions", "uploads")
 _WORDS: Mapping[State, str] = {"up": "ready", "drain": "drain", "down": "maint"}
 _STATUSES: Mapping[str, State] = {"no check": "up", "DRAIN": "drain", "MAINT": "down"}
-_FACTS = {"up": 0, "draining": 0, "ready": 1, "service_ms": 100, "restart_s": 5}
+_FACTS: Mapping[str, int] = {"up": 0, "draining": 0, "ready": 1, "service_ms": 100, "restart_s": 5}
+_OLD_SECONDS = 1.0  # that an old worker may take to answer: it ends soon anyway
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,22 @@ class Control:
     Args:
         folder: Where HAProxy runs.
         slots: The names of all slots.
+        facts: The `facts` of a HAProxy before it, but for how many slots are up.
+
+    Attributes:
+        states: What each slot was last told to be.
     """
 
-    def __init__(self, folder: Path, slots: Sequence[str]) -> None:
+    def __init__(self, folder: Path, slots: Sequence[str], facts: Mapping[str, int] | None = None) -> None:
         self._folder = folder
         self.states: dict[str, State] = dict.fromkeys(slots, "down")
-        self._facts = dict(_FACTS)
+        self._facts = {**_FACTS, **(facts or {}), "up": 0, **{configuration.HOP + slot: 0 for slot in slots}}
         self._keys: Sequence[Key] = ()
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """What it was told of all instances together."""
+        return self._facts
 
     def write_maps(self, keys: Sequence[Key]) -> None:
         """Write the files that HAProxy reads when it starts."""
@@ -114,7 +124,10 @@ class Control:
         cut = f"shutdown sessions server {configuration.HOP}{slot}/{slot}"
         commands.order(self._folder / WORKER, cut)
         for pid in self.workers(old=True):
-            commands.ask(self._folder / MASTER, f"@!{pid} {cut}")  # says so if it has just ended
+            # There servers cannot be named any more.
+            listed = self._ask_old(pid, "show sess")
+            for session in re.findall(rf"^(0x[0-9a-f]+): .* fe={configuration.HOP}{slot} ", listed, re.MULTILINE):
+                self._ask_old(pid, f"shutdown session {session}")
 
     def down(self, slot: str) -> None:
         """Count on a slot no longer.
@@ -169,7 +182,7 @@ class Control:
             ServerError: HAProxy does not answer.
         """
         current = commands.table(commands.ask(self._folder / WORKER, "show stat"))
-        past = [commands.ask(self._folder / MASTER, f"@!{pid} show stat") for pid in self.workers(old=True)]
+        past = [self._ask_old(pid, "show stat") for pid in self.workers(old=True)]
         # One that has just answered its last request and ended says nothing, or the master that it is not there.
         old = [row for said in past if commands.TABLE in said for row in commands.table(said)]
         return _figures(current, old, tuple(self.states))
@@ -179,6 +192,12 @@ class Control:
         listed = commands.ask(self._folder / MASTER, "show proc")
         current, _, past = listed.partition("# old workers")
         return [int(pid) for pid in re.findall(r"^(\d+)\s+worker\s", past if old else current, re.MULTILINE)]
+
+    def _ask_old(self, pid: int, command: str) -> str:
+        """What a worker says that ends its last requests; nothing if it has ended, or hangs."""
+        with suppress(ServerError):
+            return commands.ask(self._folder / MASTER, f"@!{pid} {command}", _OLD_SECONDS)
+        return ""
 
     def sessions(self, slot: str) -> int:
         """The requests that a slot's instance has and has not answered."""
@@ -194,10 +213,15 @@ class Control:
         self._require_slot(slot)
         states = {**self.states, slot: state}
         up = sum(each == "up" for each in states.values())
-        each = [f"set server {backend}/{slot} state {_WORDS[state]}" for backend in _BACKENDS]
-        commands.order(self._folder / WORKER, "; ".join([*each, f"set map {FACTS} up {up}"]))
+        facts = {"up": up, configuration.HOP + slot: int(state == "up")}
+        said = [
+            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in _BACKENDS),
+            *(f"set map {FACTS} {name} {value}" for name, value in facts.items()),
+        ]
+        commands.order(self._folder / WORKER, "; ".join(said))
         self.states = states
-        self._facts["up"] = up
+        self._facts |= facts
+        self._tell_old("up", up)
 
     def _require_slot(self, slot: str) -> None:
         if slot not in self.states:
@@ -206,6 +230,12 @@ class Control:
     def _set_fact(self, name: str, value: int) -> None:
         self._facts[name] = value
         commands.order(self._folder / WORKER, f"set map {FACTS} {name} {value}")
+        self._tell_old(name, value)
+
+    def _tell_old(self, fact: str, value: int) -> None:
+        """Tell those that end their last requests too: each of their connections may ask once more."""
+        for pid in self.workers(old=True):
+            self._ask_old(pid, f"set map {FACTS} {fact} {value}")
 
 
 def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Sequence[str]) -> Figures:

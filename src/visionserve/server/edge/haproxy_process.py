@@ -46,6 +46,7 @@ class HAProxyProcess:
         logs: The folder for its log file.
         metadata: For `MODEL` or `MODEL/VERSION` the file that describes it in the Open Inference Protocol's words.
         warden: What ends HAProxy when this process is gone.
+        facts: What the one before was told of all instances; see `Control`.
 
     Attributes:
         control: What it is told while it runs.
@@ -64,6 +65,7 @@ class HAProxyProcess:
         logs: Path,
         metadata: Mapping[str, Path] | None = None,
         warden: Warden | None = None,
+        facts: Mapping[str, int] | None = None,
     ) -> None:
         self._haproxy = haproxy
         self._warden = warden
@@ -81,10 +83,11 @@ class HAProxyProcess:
         for name in (control.MASTER, control.WORKER, control.OWN):
             (self._folder / name).unlink(missing_ok=True)
         self.own = self._folder / control.OWN
-        self.control = Control(self._folder, [slot.name for slot in slots])
+        self.control = Control(self._folder, [slot.name for slot in slots], facts)
         self._credentials = Credentials(settings, self._folder)
         self._prepare(strict=False)
         self._log = log.BoundedLog(logs / "edge.log")
+        self._is_ended = False
         try:
             self._process = self._start()
         except BaseException:
@@ -149,13 +152,17 @@ class HAProxyProcess:
 
     def kill(self) -> None:
         """End at once."""
+        if self._is_ended:  # another process may have its number by now
+            return
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILL_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILL_SECONDS)
+        self._is_ended = True
         if self._warden is not None:
             self._warden.release(self.pid)
         self._log.close()

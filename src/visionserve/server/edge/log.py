@@ -61,7 +61,7 @@ class BoundedLog:
     def rotate(self) -> None:
         """Copy it aside and empty it."""
         for number in range(_KEPT, 1, -1):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 self._aside(number - 1).replace(self._aside(number))
         with contextlib.suppress(OSError):  # a full disk: then it is emptied all the more
             shutil.copyfile(self._path, self._aside(1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from visionserve.runtime.machine import cores
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -37,20 +38,29 @@ _SECRET = re.compile(r".*(?:TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE).*")
 _OURS = ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION", "PYTHONPATH", "PYTHONHOME", "TS_CONFIG_FILE")
 
 
-def passed(environment: Mapping[str, str], named: Sequence[str] = (), kept: str = "") -> dict[str, str]:
-    """The part of an environment that TorchServe is started with.
+def passed(
+    environment: Mapping[str, str], named: Sequence[str] = (), kept: str = "", instances: int = 1
+) -> dict[str, str]:
+    """The part of an environment that TorchServe is started with, and what tells workers who shares their cores.
 
     Args:
+        instances: How many TorchServes share this machine's cores.
         environment: What there is.
         named: Further variables to pass, as `environment` in server.yaml names them.
         kept: The pattern of those that TorchServe keeps from workers, its `blacklist_env_vars`.
 
     Raises:
-        ServerError: One that is named could not get there.
+        ServerError: One that is named, or that workers need, could not get there.
     """
     for name in named:
         _require_passable(name, kept)
-    return {name: value for name, value in environment.items() if name in named or _is_harmless(name)}
+    if instances > 1 and _is_hidden(cores.SHARED_BY, kept):
+        raise ServerError(
+            f"config.properties: blacklist_env_vars={kept} keeps {cores.SHARED_BY} from workers, each of which"
+            " would compute with all cores; let it pass, or serve with instances: 1"
+        )
+    chosen = {name: value for name, value in environment.items() if name in named or _is_harmless(name)}
+    return {**chosen, cores.SHARED_BY: str(instances)}
 
 
 def _is_harmless(name: str) -> bool:
@@ -62,12 +72,15 @@ def _is_harmless(name: str) -> bool:
 def _require_passable(name: str, kept: str) -> None:
     if name in _OURS or name.startswith("TS_"):
         raise ServerError(f"server.yaml: environment names {name}, which would change how TorchServe is run")
-    try:
-        hidden = bool(kept) and re.fullmatch(kept, name) is not None
-    except re.error:
-        hidden = False  # a pattern of Java's
-    if hidden:
+    if _is_hidden(name, kept):
         raise ServerError(
             f"server.yaml: environment names {name}, which blacklist_env_vars={kept} in config.properties keeps"
             " from workers; change one of them"
         )
+
+
+def _is_hidden(name: str, kept: str) -> bool:
+    try:
+        return bool(kept) and re.fullmatch(kept, name) is not None
+    except re.error:
+        return False  # a pattern of Java's

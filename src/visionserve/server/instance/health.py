@@ -10,18 +10,23 @@ import os
 import re
 import time
 import zipfile
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
 from visionserve.runtime import archive
-from visionserve.server.errors import ServerError, WrongAnswer
+from visionserve.server.errors import Busy, ServerError, WrongAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from visionserve.runtime.proof.drawing import Picture
     from visionserve.server.instance.launcher import TorchServe
+
+    # A golden picture, and the labels that a right answer to it may begin with.
+    Known = tuple[Picture, frozenset[str]]
 
 # Of a server that is started for a demonstration or a measurement, in seconds.
 READY_TIMEOUT = 300.0
@@ -54,7 +59,7 @@ def wait_until_ready(
         while waiting:
             for name, mar in list(waiting.items()):
                 if _workers_ready(client, name, server):
-                    require_known_answer(client, name, mar)
+                    require_known_answer(client, name, known_answer(mar))
                     del waiting[name]
                     yield name, time.monotonic() - start
             if waiting:
@@ -63,18 +68,32 @@ def wait_until_ready(
                 time.sleep(_POLL)
 
 
-def require_known_answer(client: Client, name: str, mar: Path) -> None:
-    """Ask a model for a golden picture whose answer its archive records.
+def known_answer(mar: Path) -> Known:
+    """A golden picture of an archive, and the labels that are a right answer to it.
+
+    Raises:
+        ServerError: The archive cannot be read any more.
+    """
+    try:
+        return archive.known_answers(zipfile.Path(mar))[0]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ServerError(f"{mar}: cannot be read: {error}") from error
+
+
+def require_known_answer(client: Client, name: str, known: Known) -> None:
+    """Ask a model for a golden picture.
 
     Raises:
         ServerError: The answer is an error.
+        Busy: Too much waits before it.
         WrongAnswer: It is another label.
     """
-    picture, labels = archive.known_answers(zipfile.Path(mar))[0]
+    picture, labels = known
     try:
         got = next(iter(client.predict(name, picture.data)))
     except Refused as error:
-        raise ServerError(f"{name} is loaded and does not answer: {error}") from error
+        kind = Busy if error.status == HTTPStatus.SERVICE_UNAVAILABLE else ServerError
+        raise kind(f"{name} is loaded and does not answer: {error}") from error
     if got not in labels:
         right = "' or '".join(sorted(labels))
         raise WrongAnswer(f"{name} answers '{got}' for golden picture {picture.name}; its archive says '{right}'")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionserve.project import SUFFIX
-from visionserve.runtime.machine import cores
 from visionserve.server.errors import ServerError, writing
 from visionserve.server.instance import admission, environment, java
 from visionserve.server.run.warden import Warden
@@ -68,9 +67,8 @@ class TorchServe:
         safety.require_closed(properties)
         heap.require_room(properties, archives)
         self._environment = environment.passed(
-            os.environ, variables, properties.values.get("blacklist_env_vars", "")
+            os.environ, variables, properties.values.get("blacklist_env_vars", ""), instances
         )
-        self._environment[cores.SHARED_BY] = str(instances)
         properties.require_free_ports()
         self.properties = properties
         self.logs = logs.resolve()
@@ -155,7 +153,8 @@ class TorchServe:
             # Workers share the server's session; one that is loading does not notice that its server is gone.
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            with suppress(subprocess.TimeoutExpired):  # a disk or a device that hangs holds up nobody else
+                self.process.wait(_STOP_TIMEOUT)
             self._warden.release(self.process.pid)
             self._remove()
 

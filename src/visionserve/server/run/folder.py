@@ -23,6 +23,7 @@ LONGEST_SOCKET = 107  # bytes of a socket's path (unix(7)), its closing zero asi
 _LONGEST = LONGEST_SOCKET - len("/a/management.sock.12345.tmp")
 # What runs in it; a person's shell may stand there too.
 _PROGRAMS = ("java", "haproxy", "python")
+_SHORT, _LINK = "visionserve-", "short"  # the name of a short link's folder, and of what leads from here to it
 _ENDED = 5.0  # seconds that a killed process may take to be gone
 
 
@@ -46,8 +47,9 @@ class RunFolder:
         path.mkdir(parents=True, mode=0o700)
         if is_short(path):
             return cls(path)
-        link = Path(tempfile.mkdtemp(prefix="visionserve-")) / "run"
+        link = Path(tempfile.mkdtemp(prefix=_SHORT)) / "run"
         link.symlink_to(path)
+        (path / _LINK).symlink_to(link.parent)
         return cls(link, link)
 
     def slot(self, name: str) -> Path:
@@ -88,6 +90,10 @@ def clear(project: Project) -> int:
     """
     path = project.run_folder.resolve()
     ended = _end_strays(path)
+    with suppress(OSError):
+        short = (path / _LINK).readlink()
+        if short.name.startswith(_SHORT) and (short / "run").readlink() == path:
+            shutil.rmtree(short, ignore_errors=True)
     shutil.rmtree(path, ignore_errors=True)
     return ended
 

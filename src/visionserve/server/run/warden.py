@@ -15,14 +15,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
 logger = logging.getLogger(__name__)
+
+_CLOSED = 10.0  # seconds within which it ends when it is told to
+_AFTER_ERROR = 1.0  # seconds
 
 _GUARD, _RELEASE, _REMOVE, _FORGET = "guard", "release", "remove", "forget"
 
@@ -33,6 +37,7 @@ class Warden:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, str] = {}
+        self._again_at = 0.0
         self._start()
 
     def _start(self) -> None:
@@ -71,22 +76,42 @@ class Warden:
         self._let_go(_FORGET, str(folder))
 
     def revive(self) -> None:
-        """Start it again if it was killed; it guards what it guarded."""
-        if self._process.poll() is None:
+        """Start it again if it was killed or stopped; it guards what it guarded."""
+        if time.monotonic() < self._again_at or self._is_well():
             return
         with self._lock:
             with suppress(BrokenPipeError):
                 self._told.close()
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                self._again_at = time.monotonic() + _AFTER_ERROR
+                logger.error("the warden was killed, and there is no other: %s", error)
+                return
             for what, verb in self._kept.items():
                 self._tell(verb, what)
         logger.error("the warden was killed; process %d takes its place", self.pid)
+
+    def _is_well(self) -> bool:
+        if self._process.poll() is not None:
+            return False
+        with suppress(OSError, IndexError):  # the state follows the name, see proc(5)
+            if Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+                # It would not see this process end, and be late when it goes on.
+                self._process.kill()
+                self._process.wait()
+                return False
+        return True
 
     def close(self) -> None:
         """End the warden, and with it what it still guards."""
         with suppress(BrokenPipeError):
             self._told.close()
-        self._process.wait()
+        try:
+            self._process.wait(_CLOSED)
+        except subprocess.TimeoutExpired:  # it was stopped just now, or a disk hangs
+            self._process.kill()
+            self._process.wait()
 
     def _keep(self, verb: str, what: str) -> None:
         with self._lock:
@@ -105,8 +130,14 @@ class Warden:
             self._told.flush()
 
 
-def watch(lines: Iterable[str] | IO[str]) -> None:
-    """The warden's own work: follow what is said until nothing more can be, then end what is guarded."""
+def watch(lines: Iterable[str] | IO[str], enter: Callable[[str], None]) -> None:
+    """The warden's own work: follow what is said until nothing more can be, then end what is guarded.
+
+    Args:
+        lines: What is said.
+        enter: Called with the first folder, to make it the working directory: there the next server finds a warden
+            that was stopped, and ends it before it removes what is not its own any more.
+    """
     sessions: set[int] = set()
     folders: set[str] = set()
     for line in lines:
@@ -116,6 +147,9 @@ def watch(lines: Iterable[str] | IO[str]) -> None:
         elif verb == _RELEASE:
             sessions.discard(int(what))
         elif verb == _REMOVE:
+            if not folders:
+                with suppress(OSError):
+                    enter(what)
             folders.add(what)
         elif verb == _FORGET:
             folders.discard(what)
@@ -130,4 +164,4 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # only the end of the supervisor ends it
     print("ready", flush=True)  # noqa: T201
-    watch(sys.stdin)
+    watch(sys.stdin, os.chdir)

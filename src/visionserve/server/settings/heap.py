@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from visionserve.runtime import archive
 from visionserve.server.errors import ServerError
+from visionserve.server.settings import job_queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from visionserve.server.settings.properties import Properties
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_JOB_QUEUE_SIZE = 100  # TorchServe's, where neither the archive nor config.properties has one
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -36,11 +34,11 @@ def require_room(properties: Properties, archives: Mapping[str, Path]) -> str | 
         ServerError: One model's queue alone is more than it holds.
     """
     body, heap = properties.max_request_size, size(properties)
-    full = {name: _queue(properties, mar) * body for name, mar in archives.items()}
+    full = {name: job_queue.size(properties, mar) * body for name, mar in archives.items()}
     for name, queued in full.items():
         if needed(queued) > heap:
             raise ServerError(
-                f"{name}: {_queue(properties, archives[name])} requests may wait (jobQueueSize), each of"
+                f"{name}: {job_queue.size(properties, archives[name])} requests may wait (jobQueueSize), each of"
                 f" {_text(body)} (max_request_size): {_text(queued)} with what Java needs beside them are more"
                 f" than its heap of {_text(heap)}, so clients could end the server; {_remedy(needed(queued))}"
             )
@@ -92,12 +90,6 @@ def _memory() -> int:
         return min(total, int(_CGROUP.read_text(encoding="ascii")))
     except (OSError, ValueError):
         return total
-
-
-def _queue(properties: Properties, mar: Path) -> int:
-    configured = int(properties.values.get("job_queue_size", _JOB_QUEUE_SIZE))
-    own = archive.read_config(zipfile.Path(mar)).get("jobQueueSize")
-    return own if isinstance(own, int) and own > 0 else configured
 
 
 def _remedy(heap: int) -> str:

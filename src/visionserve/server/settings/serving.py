@@ -126,6 +126,11 @@ class LimitSettings:
             value = getattr(self, name)
             require(value > 0, f"limits.{schema.camel(name)} is {value}: it must be more than 0")
 
+    @property
+    def large(self) -> int:
+        """The most requests larger than `retried_body` that an instance is given at once, beside the others."""
+        return max(1, self.concurrent // 4)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from visionserve.client import Client
@@ -62,6 +63,7 @@ class Front:
         self._uploads = Uploads(folder.edge / control.WORKER, settings.limits.upload_seconds)
         self._is_ready: bool | None = None
         self._silent = 0
+        self._lost = ""
         self.restarts = 0
         self._edge = self._opened()
 
@@ -83,13 +85,16 @@ class Front:
 
     @property
     def is_ready(self) -> bool:
-        """What it tells whoever asks whether all is well."""
-        return bool(self._is_ready)
+        """What it tells whoever asks whether all is well; nobody hears one that is lost."""
+        return bool(self._is_ready) and not self._lost
 
     @property
     def trouble(self) -> str:
-        """What is wrong with keys or certificate, in whose stead those of before are used; empty if nothing is."""
-        return self._edge.trouble
+        """What is wrong; empty if nothing is.
+
+        That it does not answer, or what keys or certificate are bad, in whose stead those of before are used.
+        """
+        return "; ".join(filter(None, (self._lost, self._edge.trouble)))
 
     def revive(self, up: Sequence[str]) -> None:
         """Look at it, and start it again if it has ended, or has answered nothing for a while.
@@ -100,25 +105,28 @@ class Front:
             up: The slots that take requests.
 
         Raises:
-            ServerError: It cannot be started, or ended again.
+            ServerError: It does not answer, or cannot be started.
         """
+        try:
+            self._revive(up)
+            self._pace.look(self.control)
+            self._uploads.look()
+        except ServerError as error:
+            self._silent += 1
+            self._lost = str(error)
+            raise
+        self._silent, self._lost = 0, ""
+
+    def _revive(self, up: Sequence[str]) -> None:
         silent = self._silent >= _SILENT
         if silent or not self._edge.alive:
             logger.error("HAProxy %s; it is started again", "does not answer" if silent else "ended")
-            self.restarts += 1
-            self._silent = 0
+            self._silent, self._is_ready = 0, None
             self._edge.kill()
-            self._edge = self._opened()
+            self._edge = self._opened(self.control.facts)
+            self.restarts += 1
             for slot in up:
                 self.control.up(slot)
-            self._is_ready = None
-        try:
-            self._pace.look(self.control)
-            self._uploads.look()
-        except ServerError:
-            self._silent += 1
-            raise
-        self._silent = 0
 
     def tell(self, *, is_ready: bool) -> None:
         """Tell it whether all is well.
@@ -138,7 +146,7 @@ class Front:
         """
         with Client(self.own, "") as client:
             for name, archive in self._archives.items():
-                health.require_known_answer(client, name, archive)
+                health.require_known_answer(client, name, health.known_answer(archive))
 
     def show(self, archives: Mapping[str, Path]) -> None:
         """Tell clients of these models from now on, which are served already, whatever became of keys' files.
@@ -162,24 +170,29 @@ class Front:
 
         Args:
             seconds: The longest to wait.
-            go_on: Called again and again; false ends the waiting.
-
-        Raises:
-            ServerError: It does not answer.
+            go_on: Called again and again, to revive it too; false ends the waiting.
         """
-        self.control.set_draining(draining=True)
+        with suppress(ServerError):  # one that was killed just now: the next one is told by `revive`
+            self.control.set_draining(draining=True)
         end = time.monotonic() + seconds
-        while self.control.figures().under_way and time.monotonic() < end and go_on():
+        while self._has_requests() and time.monotonic() < end and go_on():
             time.sleep(_POLL)
 
     def end(self) -> None:
         """End it; who has a connection and asks just now is still told so."""
         self._edge.end()
 
-    def _opened(self) -> HAProxyProcess:
+    def _has_requests(self) -> bool:
+        """Whether any are under way, or nobody can tell just now."""
+        try:
+            return bool(self.control.figures().under_way)
+        except ServerError:
+            return True
+
+    def _opened(self, facts: Mapping[str, int] | None = None) -> HAProxyProcess:
         folder, described = self._folder.edge, self._described()
         return HAProxyProcess(
-            haproxy.find(), self._settings, self._slots, folder, self._logs, described, self._warden
+            haproxy.find(), self._settings, self._slots, folder, self._logs, described, self._warden, facts
         )
 
     def _described(self) -> dict[str, Path]:

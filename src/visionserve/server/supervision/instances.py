@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class Instance:
         slot: Where the edge finds it.
         server: The TorchServe.
         archives: The .mar file of each model, that it was started from.
-        watch: What watches it, from when it has been proven.
+        watch: What watches it; it has been proven.
         is_aside: Whether its requests go to others until it has workers again.
         is_leaving: Whether it gets no more requests, for good.
     """
@@ -45,19 +45,9 @@ class Instance:
     slot: Slot
     server: TorchServe
     archives: Mapping[str, Path]
-    watch: Watch | None = None
+    watch: Watch
     is_aside: bool = False
     is_leaving: bool = False
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether a model has no worker."""
-        return self.watch is not None and self.watch.is_dead
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all workers of all models are ready."""
-        return self.watch is not None and self.watch.is_whole
 
 
 @dataclass(frozen=True)
@@ -71,6 +61,7 @@ class Setup:
         environment: Variables that it and its workers are to see beside those that tune them.
         warden: What ends it when this process is killed.
         timeout: Seconds that its models may take to become ready.
+        answer_seconds: The longest that one of them may take for an answer.
         count: How many of them serve at once, and share the cores.
     """
 
@@ -80,6 +71,7 @@ class Setup:
     environment: Sequence[str]
     warden: Warden
     timeout: float
+    answer_seconds: float
     count: int
 
     def start(self, slot: str, archives: Mapping[str, Path]) -> TorchServe:
@@ -108,8 +100,6 @@ class Instances:
         setup: How they are started.
         control: Gives the edge's, which leads clients to them.
         look: Called while there is nothing to do but to wait; may raise to end the waiting.
-        ill: Called, in a thread of the watch's own, with an instance that should be replaced, the reason, and
-            whether it answers wrongly.
     """
 
     def __init__(
@@ -118,10 +108,9 @@ class Instances:
         setup: Setup,
         control: Callable[[], Control],
         look: Callable[[], None],
-        ill: Callable[[Instance, str, bool], None],
     ) -> None:
         self._slots, self._setup, self._control = slots, setup, control
-        self._look, self._ill = look, ill
+        self._look = look
         self._all: list[Instance] = []
 
     def __iter__(self) -> Iterator[Instance]:
@@ -145,20 +134,25 @@ class Instances:
             IntegrityError: An archive is not what was built.
         """
         taken = {instance.slot.name for instance in self._all}
-        slot = next(slot for slot in self._slots if slot.name not in taken)
+        slot = next((slot for slot in self._slots if slot.name not in taken), None)
+        if slot is None:
+            raise ServerError(f"all {len(self._slots)} places for instances are taken")
         for archive in archives.values():
             store.require_undamaged(archive)
         server = self._setup.start(slot.name, archives)
         try:
             for name, seconds in health.wait_until_ready(server, self._setup.timeout, self._look):
                 ready(name, seconds)
+            instance = Instance(slot, server, archives, Watch(server, self._setup.answer_seconds))
         except BaseException:
             server.stop(at_once=True)
             raise
-        instance = Instance(slot, server, archives)
         self._all.append(instance)
-        instance.watch = Watch(server, lambda reason, is_wrong: self._ill(instance, reason, is_wrong))
-        self._control().up(slot.name)
+        try:
+            self._control().up(slot.name)
+        except BaseException:
+            self.end(instance)
+            raise
         logger.info("instance %s serves", slot.name)
         return instance
 
@@ -167,18 +161,24 @@ class Instances:
         """The slots whose instances take requests."""
         return [each.slot.name for each in self._all if not each.is_aside and not each.is_leaving]
 
-    def set_aside(self) -> None:
-        """Ask the requests of an instance without workers of the others, until it has some again.
+    def lead(self) -> None:
+        """Lead clients to all that stay; those of one without workers to the others, until it has some again.
 
-        TorchServe keeps them until its worker is back, which takes as long as a start, or longer.
+        TorchServe keeps requests until its worker is back, which takes as long as a start, or longer.
+
+        Raises:
+            ServerError: The edge does not answer. What it was not told, it is told the next time.
         """
+        control = self._control()
         staying = [each for each in self._all if not each.is_leaving]
         for each in staying:
-            aside = each.is_dead and not all(other.is_dead for other in staying)
+            slot, aside = each.slot.name, each.watch.is_dead and not all(other.watch.is_dead for other in staying)
+            if aside == each.is_aside and control.states[slot] == ("drain" if aside else "up"):
+                continue
+            (control.give_up if aside else control.up)(slot)
             if aside != each.is_aside:
-                (self._control().give_up if aside else self._control().up)(each.slot.name)
-                each.is_aside = aside
-                logger.warning("instance %s %s", each.slot.name, "has no worker" if aside else "has workers again")
+                logger.warning("instance %s %s", slot, "has no worker" if aside else "has workers again")
+            each.is_aside = aside
 
     def close(self, instance: Instance) -> None:
         """Give an instance no more requests; what it has, it answers."""
@@ -197,11 +197,21 @@ class Instances:
         instance.is_leaving = True
         with suppress(ServerError):  # as in `close`
             self._control().drain(instance.slot.name)
-            end = time.monotonic() + seconds
-            while self._control().sessions(instance.slot.name) and time.monotonic() < end:
+        end = time.monotonic() + seconds
+        try:
+            while time.monotonic() < end and self._sessions(instance):
                 self._look()
                 time.sleep(_POLL)
+        except Exception:  # whatever went wrong elsewhere, it has no more requests to come
+            logger.exception("instance %s ends sooner than it should", instance.slot.name)
         self.end(instance)
+
+    def _sessions(self, instance: Instance) -> int:
+        """The requests that an instance has; some, where nobody can tell just now."""
+        try:
+            return self._control().sessions(instance.slot.name)
+        except ServerError:
+            return 1
 
     def end(self, instance: Instance) -> None:
         """End an instance; what it has is asked again of the others."""
@@ -209,11 +219,11 @@ class Instances:
             return
         self.close(instance)
         self._all.remove(instance)
-        if instance.watch:
-            instance.watch.end()
+        instance.watch.end()
         instance.server.stop(at_once=True)
 
     def end_all(self) -> None:
         """End all of them."""
-        for instance in self:
-            self.end(instance)
+        with ExitStack() as ending:  # one that cannot be ended leaves the others' end to them
+            for instance in self:
+                ending.callback(self.end, instance)

@@ -50,14 +50,26 @@ def taken(pid: int) -> int:
 def free() -> int:
     """The bytes that can be had, here or within the container's limit.
 
-    The limits are `memory.max` of cgroup v2 and `memory.limit_in_bytes` of v1
+    The limits are `memory.max` of cgroup v2 and `memory.limit_in_bytes` of v1. What counts against them includes
+    pages of files that were read; those not in use are given back when they are needed
     (https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files).
     """
     available = int(psutil.virtual_memory().available)
-    for limit, current in (
-        (_CGROUP_V2 / "memory.max", _CGROUP_V2 / "memory.current"),
-        (_CGROUP_V1 / "memory.limit_in_bytes", _CGROUP_V1 / "memory.usage_in_bytes"),
+    for folder, limit, current, cached in (
+        (_CGROUP_V2, "memory.max", "memory.current", "inactive_file"),
+        (_CGROUP_V1, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         with suppress(OSError, ValueError):  # there is none, or it says `max`
-            available = min(available, int(limit.read_text()) - int(current.read_text()))
+            used = int((folder / current).read_text())
+            available = min(available, int((folder / limit).read_text()) - used + _figure(folder, cached))
     return max(0, available)
+
+
+def _figure(folder: Path, name: str) -> int:
+    """A line of a cgroup's `memory.stat`, in bytes; 0 if it has none."""
+    with suppress(OSError, ValueError):
+        for line in (folder / "memory.stat").read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    return 0

@@ -28,6 +28,9 @@ class Replicas:
         archives: The .mar file of each model.
         drain_seconds: The longest to wait for the answers of one that is ended.
         started: Called with each that serves, and the seconds that it took.
+
+    Attributes:
+        causes: How often instances were replaced, for each reason.
     """
 
     def __init__(
@@ -40,8 +43,8 @@ class Replicas:
     ) -> None:
         self._instances, self._wanted, self._archives = instances, wanted, archives
         self._drain_seconds, self._started = drain_seconds, started
-        self._pause, self._again_at = _FIRST_PAUSE, 0.0
-        self.trouble = ""
+        self._pause, self._again_at, self._failure = _FIRST_PAUSE, 0.0, ""
+        self._ill: dict[Instance, str] = {}
         self.causes: dict[str, int] = {}
 
     @property
@@ -56,6 +59,12 @@ class Replicas:
             path for each in (self._archives, *(one.archives for one in self._instances)) for path in each.values()
         }
 
+    @property
+    def trouble(self) -> str:
+        """Why there are fewer than are wanted, and what is wrong with those there are; empty if all is well."""
+        ill = [f"instance {each.slot.name}: {reason}" for each, reason in list(self._ill.items())]
+        return "; ".join(filter(None, (self._failure, *ill)))
+
     def fill(self, ready: Callable[[str, float], object] = lambda _name, _seconds: None) -> None:
         """Start what is lacking.
 
@@ -68,42 +77,24 @@ class Replicas:
         while len(self._instances) < self._wanted:
             self._start(ready)
 
-    def mend(self, *, gap: bool = False) -> None:
-        """Start what is lacking and replace what is out of date; where that fails, try again after a while.
-
-        Args:
-            gap: Whether what is out of date ends before another takes its place, for lack of memory.
-        """
-        try:
-            self._renew(lambda _name, _seconds: None, gap=gap)
-            self.trouble = ""
-        except VisionserveError as error:
-            self._fail(error)
-
-    def try_again(self) -> None:
-        """Mend, if that failed before and its time has come."""
-        if self.trouble and time.monotonic() > self._again_at:
-            self.mend()
-
-    def replace(self, instance: Instance, reason: str, *, is_wrong: bool) -> None:
-        """Put a new instance in the place of one that is ill.
-
-        Args:
-            instance: The instance.
-            reason: What is wrong with it.
-            is_wrong: Whether it answers wrongly.
-        """
-        if instance not in self._instances:
+    def report(self, instance: Instance, reason: str) -> None:
+        """Have an instance replaced when `mend` is called, and keep why; once for each is enough."""
+        if instance in self._ill or instance not in self._instances:
             return
-        self.count(instance, reason)
-        if is_wrong:  # no client is told so any more, even if nobody else is there
-            self._instances.close(instance)
-        try:
-            self._start(lambda _name, _seconds: None)
-        except VisionserveError as error:
-            self._fail(error)
-        # What it has is asked again of the new one, for an ill one may never answer.
-        self._instances.end(instance)
+        logger.error("instance %s is replaced: %s", instance.slot.name, reason)
+        self.causes[reason] = self.causes.get(reason, 0) + 1
+        self._ill[instance] = reason
+        self._again_at = 0.0
+
+    def lose(self, instance: Instance, reason: str) -> None:
+        """End an instance at once, which is of no use to anybody, and have it replaced."""
+        self.report(instance, reason)
+        self._end(instance)
+
+    def mend(self) -> None:
+        """Start what is lacking, replace what is ill or out of date; where that fails, do so after a while."""
+        if time.monotonic() >= self._again_at:
+            self._mend(gap=False)
 
     def update(self, archives: Mapping[str, Path], ready: Callable[[str, float], object], *, gap: bool) -> None:
         """Serve other archives; where one instance cannot be had from them, all serve what they served before.
@@ -119,36 +110,48 @@ class Replicas:
         before, self._archives = self._archives, archives
         try:
             self._renew(ready, gap=gap)
-        except VisionserveError:
+        except Exception:
             self._archives = before
-            self.mend(gap=gap)
+            self._mend(gap=gap)
             raise
 
-    def count(self, instance: Instance, reason: str) -> None:
-        """Keep why an instance is replaced."""
-        logger.error("instance %s is replaced: %s", instance.slot.name, reason)
-        self.causes[reason] = self.causes.get(reason, 0) + 1
+    def _mend(self, *, gap: bool) -> None:
+        try:
+            self._renew(lambda _name, _seconds: None, gap=gap)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._failure, self._pause = "", _FIRST_PAUSE
 
     def _renew(self, ready: Callable[[str, float], object], *, gap: bool) -> None:
+        self._ill = {each: reason for each, reason in self._ill.items() if each in self._instances}
         self.fill(ready)
         for old in self._instances:
-            if old.archives == self._archives or old not in self._instances:
+            if old not in self._instances or not (old in self._ill or old.archives != self._archives):
                 continue
-            if gap:
-                self._instances.retire(old, self._drain_seconds)
-                self.fill(ready)
-            else:
+            # A start whose last step failed may have left one more than are wanted.
+            if not gap and len(self._instances) <= self._wanted:
                 self._start(ready)
+            if old in self._ill:  # it may never answer: what it has is asked again of the new one
+                self._end(old)
+            else:
                 self._instances.retire(old, self._drain_seconds)
+            self.fill(ready)
 
     def _start(self, ready: Callable[[str, float], object]) -> None:
         begun = time.monotonic()
         instance = self._instances.start(self._archives, ready)
-        self.trouble, self._pause = "", _FIRST_PAUSE
         self._started(instance, time.monotonic() - begun)
 
+    def _end(self, instance: Instance) -> None:
+        self._instances.end(instance)
+        self._ill.pop(instance, None)
+
     def _fail(self, error: Exception) -> None:
-        self.trouble = str(error)
+        self._failure = str(error) or repr(error)
         self._again_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        logger.error("no new instance: %s", error)
+        logger.error("no new instance: %s", error, exc_info=not isinstance(error, VisionserveError))
+        for each in list(self._ill):
+            if each.watch.is_dead:  # clients are told to come again, rather than to wait for it
+                self._end(each)

@@ -16,7 +16,7 @@ from visionserve.server.errors import ServerError
 from visionserve.server.run import notify, record
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
-from visionserve.server.settings import heap, safety
+from visionserve.server.settings import heap, job_queue, safety
 from visionserve.server.supervision import disk, layout, memory, orders
 from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.generations import Generations
@@ -73,6 +73,8 @@ class Supervisor:
         self._asked = 0
         self._draining = False
         self._told_at = 0.0
+        self._tell_at = 0.0
+        self._untold: record.Running | None = None
         self._reloads = 0
 
     def end(self) -> None:
@@ -101,8 +103,12 @@ class Supervisor:
                 self._warden.remove(place)
             self._generations = Generations(self._sources, self._folder.path, self._admit)
             archives = self._generations.keep()
-            if said := heap.require_room(self._properties, archives):
-                logger.warning(said)
+            for said in (
+                heap.require_room(self._properties, archives),
+                job_queue.complaint(self._properties, archives, self._settings.limits),
+            ):
+                if said is not None:
+                    logger.warning(said)
             slots = layout.slots(self._folder, self._settings)
             whole = layout.completed(self._settings, self._project, self._properties)
             self._front = Front(whole, slots, self._folder, self._project.logs, archives, self._warden)
@@ -114,9 +120,10 @@ class Supervisor:
                 self._settings.environment,
                 self._warden,
                 self._timeout,
+                whole.limits.answer_seconds,
                 self._settings.instances,
             )
-            self._instances = Instances(slots, setup, lambda: self._front.control, self._look, self._found_ill)
+            self._instances = Instances(slots, setup, lambda: self._front.control, self._look)
             stack.callback(self._instances.end_all)
             self._replicas = Replicas(
                 self._instances, self._settings.instances, archives, self._settings.drain_seconds, self._started
@@ -138,12 +145,9 @@ class Supervisor:
                 self._look()
                 with suppress(queue.Empty):
                     self._events.get(timeout=_POLL)()
-                self._replicas.try_again()
-            except Exception as error:
-                # HAProxy died while it was told something: it is started again, and told all. Or a disk is full.
-                # What nobody thought of ends nothing that is served either.
-                thought_of = isinstance(error, (VisionserveError, OSError))
-                logger.error("%s", error if thought_of else repr(error), exc_info=not thought_of)
+                self._replicas.mend()
+            except Exception as error:  # what nobody thought of ends nothing that is served
+                _log(error)
                 time.sleep(_AFTER_ERROR)
 
     def _look(self) -> None:
@@ -158,21 +162,34 @@ class Supervisor:
             notify.tell("WATCHDOG=1")
             self._told_at = time.monotonic()
         self._warden.revive()
-        # Before the instances, of which it is told.
-        self._front.revive(self._instances.open_slots)
         for instance in self._instances:
             code = instance.server.process.poll()
             if code is not None:
-                self._replicas.count(instance, f"Java ended with code {code}")
-                self._instances.end(instance)
-                self._events.put(self._replicas.mend)
-        self._instances.set_aside()
-        is_ready = bool(len(self._instances)) and all(instance.is_whole for instance in self._instances)
-        self._front.tell(is_ready=is_ready)
+                self._replicas.lose(instance, f"Java ended with code {code}")
+            elif instance.watch.reason is not None and instance.watch.is_wrong:
+                self._replicas.lose(instance, instance.watch.reason)
+            elif instance.watch.reason is not None and not instance.is_leaving:
+                self._replicas.report(instance, instance.watch.reason)
+        if time.monotonic() > self._tell_at:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell the edge of the instances, and other commands of all; what fails is tried again after a while."""
+        try:
+            self._front.revive(self._instances.open_slots)
+            self._instances.lead()
+            is_ready = bool(len(self._instances)) and all(each.watch.is_whole for each in self._instances)
+            self._front.tell(is_ready=is_ready)
+            if self._untold is not None:
+                record.write(self._project, self._untold)
+                self._untold = None
+        except (VisionserveError, OSError) as error:
+            # HAProxy was killed just now, or cannot be started, or a disk is full.
+            _log(error)
+            self._tell_at = time.monotonic() + _AFTER_ERROR
 
     def _started(self, instance: Instance, seconds: float) -> None:
-        self._front.control.set_restart_time(seconds)
-        running = record.Running(
+        self._untold = record.Running(
             inference=self._front.url,
             management=instance.server.properties.management,
             archives={name: str(path) for name, path in instance.archives.items()},
@@ -180,10 +197,9 @@ class Supervisor:
             drain_seconds=self._settings.drain_seconds,
             own=self._front.own,
         )
-        record.write(self._project, running)
-
-    def _found_ill(self, instance: Instance, reason: str, is_wrong: bool) -> None:
-        self._events.put(lambda: self._replicas.replace(instance, reason, is_wrong=is_wrong))
+        with suppress(ServerError):  # HAProxy was killed just now; its next one is told
+            self._front.control.set_restart_time(seconds)
+        self._tell()
 
     def _obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Do what another command orders, and tell it what comes of it; called in a thread of the order's own.
@@ -210,7 +226,7 @@ class Supervisor:
             is_draining=self._draining,
             trouble="; ".join(filter(None, troubles)),
             instances={each.slot.name: each.server.properties.management for each in self._instances},
-            workers_restarted=sum(each.watch.restarted for each in self._instances if each.watch),
+            workers_restarted=sum(each.watch.restarted for each in self._instances),
             replaced=self._replicas.causes,
             reloads=self._reloads,
             edge_restarts=self._front.restarts,
@@ -247,3 +263,8 @@ class Supervisor:
     def _is_patient(self) -> bool:
         self._look()
         return self._asked < _HURRIED
+
+
+def _log(error: Exception) -> None:
+    thought_of = isinstance(error, (VisionserveError, OSError))
+    logger.error("%s", error if thought_of else repr(error), exc_info=not thought_of)

@@ -18,13 +18,11 @@ import psutil
 
 from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
-from visionserve.server.errors import ServerError, WrongAnswer
+from visionserve.server.errors import Busy, ServerError, WrongAnswer
 from visionserve.server.instance import health
 from visionserve.server.supervision.proof import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from visionserve.server.instance.launcher import TorchServe
 
 logger = logging.getLogger(__name__)
@@ -36,91 +34,102 @@ _LACKING = 60.0  # seconds for which a model may lack workers
 _CRASHES, _CRASHING = 5, 60.0  # so many new workers of a model within so many seconds are a crash loop
 _ANSWERED = 5.0  # seconds that TorchServe may take to say how its workers are
 _SILENT = 3  # so many looks in a row without an answer, and it is given up
+_BUSY = 60.0  # seconds for which it may refuse golden pictures because too much waits before them
+_FAILED, _AFTER_FAILURE = 3, 10.0  # so many looks in a row that fail themselves, so many seconds apart
 
 
 class Watch:
-    """Watches one instance in a thread of its own.
+    """Watches one instance in a thread of its own, until it is told to end.
 
     Args:
         server: The instance, which has been proven.
-        ill: Called once when it should be replaced: with the reason, and whether it answers wrongly.
+        seconds: The longest that it may take for an answer.
+
+    Attributes:
+        is_whole: Whether all workers of all models were ready when it last looked, and nothing is wrong.
+        is_dead: Whether a model had no worker that was ready when it last looked, or nobody could tell.
+        is_wrong: Whether it has answered a golden picture wrongly.
+        reason: Why it should be replaced; the first that was found, and None while there is none.
+        restarted: How many workers TorchServe has started again.
+
+    Raises:
+        ServerError: An archive's known answers cannot be read any more.
     """
 
-    def __init__(self, server: TorchServe, ill: Callable[[str, bool], None]) -> None:
-        self._server, self._where = server, server.folder.name
-        self._ill = ill
+    def __init__(self, server: TorchServe, seconds: float) -> None:
+        self._server, self._where, self._seconds = server, server.folder.name, seconds
+        # Read now: later, a file that cannot be read would look like an instance that cannot answer.
+        self._known = {name: health.known_answer(path) for name, path in server.archives.items()}
         self._ended = threading.Event()
-        self._whole = threading.Event()
-        self._whole.set()
-        self._dead = False
         self._pids: dict[str, set[int]] = {}
         self._lacking_since: dict[str, float] = {}
         self._restarts: dict[str, list[float]] = {}
         self._silent = 0
+        self._busy_since: float | None = None
+        self._proof, self._proven_at = Proof(), time.monotonic()
+        self.is_whole, self.is_dead, self.is_wrong = True, False, False
+        self.reason: str | None = None
         self.restarted = 0
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"watch of {server.folder.name}")
         self._thread.start()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all workers of all models were ready when it last looked."""
-        return self._whole.is_set()
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether a model had no worker that was ready when it last looked."""
-        return self._dead
 
     def end(self) -> None:
         """Watch no more."""
         self._ended.set()
 
     def _run(self) -> None:
-        try:
-            self._watch()
-        except Exception as error:  # nobody would look after the instance any more
-            logger.exception("the watch of instance %s ended", self._where)
-            self._ill(f"it cannot be watched: {error!r}", False)
+        properties, failed = self._server.properties, 0
+        with Client(
+            properties.inference, properties.management, management_seconds=_ANSWERED, seconds=self._seconds
+        ) as client:
+            while not self._ended.wait(_AFTER_FAILURE if failed else _EVERY):
+                try:
+                    self._look(client)
+                    self._ask(client)
+                    failed = 0
+                except Exception as error:  # that no thread can be had, say, is no illness of the instance
+                    failed += 1
+                    logger.exception("instance %s cannot be watched", self._where)
+                    if failed >= _FAILED:
+                        self._find(f"it cannot be watched: {error!r}")
 
-    def _watch(self) -> None:
-        proven, proof = time.monotonic(), Proof()
-        properties = self._server.properties
-        with Client(properties.inference, properties.management, management_seconds=_ANSWERED) as client:
-            while not self._ended.wait(_EVERY):
-                reason, is_wrong = self._look(client), False
-                if proof.is_done:
-                    found = proof.result()
-                    proven = time.monotonic()
-                    # A worker that died while it answered is seen by looking; it is proven when it is back.
-                    if found[1] or (self.is_whole and proof.restarted == self.restarted):
-                        reason, is_wrong = reason or found[0], found[1]
-                elif not proof.is_begun and self.is_whole and time.monotonic() - proven > _PROVEN_EVERY:
-                    proof.begin(lambda: self._prove(client), self.restarted)
-                if reason is not None and not self._ended.is_set():
-                    self._ill(reason, is_wrong)
-                    return
+    def _find(self, reason: str | None) -> None:
+        if reason is not None and self.reason is None and not self._ended.is_set():
+            self.is_whole = False
+            self.reason = reason
 
-    def _look(self, client: Client) -> str | None:
+    def _look(self, client: Client) -> None:
         _end_if_stopped(self._server.process.pid, f"Java of instance {self._where}")
-        whole, dead = True, False
+        whole, dead, reasons = True, False, []
         for name in self._server.archives:
             try:
                 described = client.describe(name)
             except (Unreachable, Refused) as error:
                 self._silent += 1
                 if self._silent >= _SILENT:
-                    return f"its management address does not answer: {error}"
-                return None
+                    self.is_whole, self.is_dead = False, True
+                    self._find(f"its management address does not answer: {error}")
+                return
             self._silent = 0
             ready = {int(each["pid"]) for each in described["workers"] if each["status"] == "READY"}
             whole &= len(ready) >= int(described["minWorkers"])
             dead |= not ready
-            reason = self._of_workers(name, ready, int(described["minWorkers"]))
-            if reason is not None:
-                return reason
-        (self._whole.set if whole else self._whole.clear)()
-        self._dead = dead
-        return None
+            reasons.append(self._of_workers(name, ready, int(described["minWorkers"])))
+        self.is_whole, self.is_dead = whole and self.reason is None, dead
+        for reason in reasons:
+            self._find(reason)
+
+    def _ask(self, client: Client) -> None:
+        """Have golden pictures answered, while workers are looked at."""
+        if self._proof.is_done:
+            reason, is_wrong = self._proof.result()
+            self._proven_at = time.monotonic()
+            # A worker that died while it answered is seen by looking; it is proven when it is back.
+            if is_wrong or (self.is_whole and self._proof.restarted == self.restarted):
+                self.is_wrong |= is_wrong
+                self._find(reason)
+        elif not self._proof.is_begun and self.is_whole and time.monotonic() - self._proven_at > _PROVEN_EVERY:
+            self._proof.begin(lambda: self._prove(client), self.restarted)
 
     def _of_workers(self, name: str, ready: set[int], wanted: int) -> str | None:
         now = time.monotonic()
@@ -144,11 +153,15 @@ class Watch:
         return None
 
     def _prove(self, client: Client) -> tuple[str | None, bool]:
-        for name, archive in self._server.archives.items():
+        for name, known in self._known.items():
             try:
-                health.require_known_answer(client, name, archive)
+                health.require_known_answer(client, name, known)
+            except Busy as error:
+                self._busy_since = self._busy_since or time.monotonic()
+                return (str(error) if time.monotonic() - self._busy_since > _BUSY else None), False
             except (Unreachable, ServerError) as error:
                 return str(error), isinstance(error, WrongAnswer)
+        self._busy_since = None
         return None, False
 
 
