@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.chaos import reliability
-from tests.chaos.reliability import COSTS, KINDS, ROWS, Row
-from tests.chaos.served import PICTURE, Served, project
-from tests.chaos.traffic import Traffic
+from tests.chaos.harness import reliability
+from tests.chaos.harness.reliability import COSTS, KINDS, ROWS, Row
+from tests.chaos.harness.served import PICTURE, Served, project
+from tests.chaos.harness.traffic import Traffic
 
 from visionserve import api_key
 from visionserve.client import Client
@@ -18,7 +18,7 @@ from visionserve.client import Client
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.chaos.outcomes import Outcomes
+    from tests.chaos.harness.outcomes import Outcomes
 
     Told = Callable[[str, Outcomes, float], None]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded
-from tests.chaos.served import Served, project
+from tests.chaos.harness.served import Served, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.chaos.reliability import COSTS
-from tests.chaos.served import PICTURE, Served, project
+from tests.chaos.harness.reliability import COSTS
+from tests.chaos.harness.served import PICTURE, Served, project
 from tests.support import quick
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import Served, project
+from tests.chaos.harness.served import Served, project
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.chaos.archive_file import WEIGHTS, ArchiveFile, turn_a_bit, unpacked
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import COMMAND, PICTURE, Served, project
+from tests.chaos.harness.archive_file import WEIGHTS, ArchiveFile, turn_a_bit, unpacked
+from tests.chaos.harness.served import COMMAND, PICTURE, Served, project
 from tests.support.packed import answering_otherwise
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.flood import Flood
-from tests.chaos.outcomes import CUT, NOBODY
-from tests.chaos.served import PICTURE
+from tests.chaos.harness.flood import Flood
+from tests.chaos.harness.outcomes import CUT, NOBODY
+from tests.chaos.harness.served import PICTURE
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import Told
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import COMMAND, Served, project
+from tests.chaos.harness.served import COMMAND, Served, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import PICTURE, Served, project
+from tests.chaos.harness.served import PICTURE, Served, project
 
 from visionserve import api_key
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 
 if TYPE_CHECKING:
     from pathlib import Path

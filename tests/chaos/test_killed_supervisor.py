@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import Served, project
+from tests.chaos.harness.served import Served, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Told
-    from tests.chaos.outcomes import Outcomes
-    from tests.chaos.traffic import Traffic
+    from tests.chaos.harness.outcomes import Outcomes
+    from tests.chaos.harness.traffic import Traffic
 
 NOT_RUNNING = 3
 

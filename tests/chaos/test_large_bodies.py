@@ -16,7 +16,7 @@ from visionserve.server.settings.serving import LimitSettings
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import Told
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 SIDE, QUALITY = 640, 92
 

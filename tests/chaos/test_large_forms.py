@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.chaos.conftest import loaded
-from tests.chaos.served import PICTURE
+from tests.chaos.harness.served import PICTURE
 
 if TYPE_CHECKING:
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 SIZE = 19_900_000
 MULTIPART = "multipart/form-data; boundary=xyz"

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.faults import CUTTING, Faults
-from tests.chaos.footprint import Footprint
-from tests.chaos.outcomes import CUT, NOBODY
-from tests.chaos.reliability import KINDS, Kind
-from tests.chaos.served import Served, project
+from tests.chaos.harness.faults import CUTTING, Faults
+from tests.chaos.harness.footprint import Footprint
+from tests.chaos.harness.outcomes import CUT, NOBODY
+from tests.chaos.harness.reliability import KINDS, Kind
+from tests.chaos.harness.served import Served, project
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.chaos.outcomes import Outcomes
-    from tests.chaos.traffic import Traffic
+    from tests.chaos.harness.outcomes import Outcomes
+    from tests.chaos.harness.traffic import Traffic
 
 # Who wants nothing lost and nobody to wait runs two instances: one goes on when the other's Java is gone.
 INSTANCES = 2

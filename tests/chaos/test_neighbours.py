@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import COMMAND, Served, project
+from tests.chaos.harness.served import COMMAND, Served, project
 
 from visionserve.runtime.machine import cores
 from visionserve.server.settings.properties import Properties
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.conftest import Told
-    from tests.chaos.outcomes import Outcomes
+    from tests.chaos.harness.outcomes import Outcomes
 
 
 def listeners(server: Served) -> set[tuple[str, int]]:

@@ -11,7 +11,7 @@ from tests.chaos.conftest import loaded, now
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import Told
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 
 @pytest.mark.slow

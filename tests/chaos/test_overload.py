@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos.conftest import aimed, loaded, now
-from tests.chaos.flood import Flood
-from tests.chaos.served import PICTURE
+from tests.chaos.harness.flood import Flood
+from tests.chaos.harness.served import PICTURE
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import Told
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 SECONDS = 6.0
 FILLED = 400  # requests more than it answers: beyond what may wait, however slow the machine is

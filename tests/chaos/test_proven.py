@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import COMMAND, PICTURE, REPOSITORY, Served, project
+from tests.chaos.harness.served import COMMAND, PICTURE, REPOSITORY, Served, project
 from tests.support import quick
 
 from visionserve.server.settings.properties import Properties

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.chaos.archive_file import ArchiveFile
 from tests.chaos.conftest import loaded, now
+from tests.chaos.harness.archive_file import ArchiveFile
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import Told
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 TIMES = 20
 

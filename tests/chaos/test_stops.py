@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.outcomes import NOBODY
-from tests.chaos.served import Served, project
+from tests.chaos.harness.outcomes import NOBODY
+from tests.chaos.harness.served import Served, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

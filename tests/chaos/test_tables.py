@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.chaos.outcomes import Asked, Outcomes
-from tests.chaos.reliability import Kind, Row
+from tests.chaos.harness.outcomes import Asked, Outcomes
+from tests.chaos.harness.reliability import Kind, Row
 
 
 def test_a_time_that_there_is_not_is_left_out() -> None:

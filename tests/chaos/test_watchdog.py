@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.chaos.conftest import loaded, now
-from tests.chaos.served import Served, project
+from tests.chaos.harness.served import Served, project
 from tests.support.service_manager import ServiceManager
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 
 if TYPE_CHECKING:
     from pathlib import Path

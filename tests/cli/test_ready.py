@@ -12,9 +12,9 @@ from tests.server.edge.conftest import EXECUTABLES, starting
 from visionserve.cli import ready
 from visionserve.project import Project
 from visionserve.runtime import archive
+from visionserve.server.orders.status import Status
+from visionserve.server.orders.taking import Orders
 from visionserve.server.run import record
-from visionserve.server.supervision.orders import Orders
-from visionserve.server.supervision.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

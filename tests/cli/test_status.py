@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from visionserve.project import Project
+from visionserve.server.orders.status import Status
+from visionserve.server.orders.taking import Orders
 from visionserve.server.run import record
-from visionserve.server.supervision.orders import Orders
-from visionserve.server.supervision.status import Status
 
 if TYPE_CHECKING:
     from pathlib import Path

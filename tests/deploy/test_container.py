@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.chaos.traffic import Traffic
+from tests.chaos.harness.traffic import Traffic
 from tests.conftest import REPOSITORY
 from tests.deploy.container import Container, build, may_run, podman
 from tests.support import quick

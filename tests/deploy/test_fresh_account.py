@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.chaos.traffic import Traffic
+from tests.chaos.harness.traffic import Traffic
 from tests.conftest import REPOSITORY
 from tests.deploy.machine import Machine, may_run
 from tests.support import quick

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.chaos.served import COMMAND, project
+from tests.chaos.harness.served import COMMAND, project
 from tests.support.packed import with_member
 
 from visionserve.runtime import archive, integrity

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tests.chaos.served import COMMAND, PICTURE, project
+from tests.chaos.harness.served import COMMAND, PICTURE, project
 
 from visionserve.client import Client
 from visionserve.server.settings.properties import Properties

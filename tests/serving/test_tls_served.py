@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import requests
 import tritonclient.http as triton
-from tests.chaos.served import PICTURE, Served, project
+from tests.chaos.harness.served import PICTURE, Served, project
 from tests.server.edge.conftest import free_address
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def add(name: Name, root: Root = Path()) -> None:
     """Make a random key and print it, once: only its digest is kept."""
-    from visionserve.server.edge import client_keys
+    from visionserve.server.edge.access import client_keys
 
     file = _file(root)
     typer.echo(client_keys.new(file, name))
@@ -33,7 +33,7 @@ def add(name: Name, root: Root = Path()) -> None:
 
 def names(root: Root = Path()) -> None:
     """List the names of the keys."""
-    from visionserve.server.edge import client_keys
+    from visionserve.server.edge.access import client_keys
 
     for key in client_keys.read(_file(root)):
         typer.echo(key.name)
@@ -41,7 +41,7 @@ def names(root: Root = Path()) -> None:
 
 def remove(name: Name, root: Root = Path()) -> None:
     """Revoke a key."""
-    from visionserve.server.edge import client_keys
+    from visionserve.server.edge.access import client_keys
 
     client_keys.remove(_file(root), name)
     output.print(f"revoked {name}; a running server knows after 'visionserve reload --keys'")

@@ -25,8 +25,8 @@ def add_commands(app: typer.Typer) -> None:
 def ready(root: Root = Path()) -> None:
     """Exit with 0 if every model is proven and all workers are there, 1 if not, 3 if no server runs."""
     from visionserve.project import Project
+    from visionserve.server.orders import giving
     from visionserve.server.run import record
-    from visionserve.server.supervision import orders
 
     project = Project(root)
     running = record.find(project)
@@ -35,7 +35,7 @@ def ready(root: Root = Path()) -> None:
         output.print("loading" if loading else "not running")
         raise typer.Exit(_NOT_READY if loading else _NOT_RUNNING)
     if running.orders:
-        found = orders.status(Path(running.orders))
+        found = giving.status(Path(running.orders))
         if not found.is_ready:
             why = found.trouble or ("draining" if found.is_draining else "workers are missing")
             output.print(f"not ready: {why}")

@@ -34,17 +34,17 @@ def reload(
 ) -> None:
     """Serve the archives that are in model_store/ now, without failing a request; a bad one changes nothing."""
     from visionserve.project import Project
-    from visionserve.server.supervision import orders
+    from visionserve.server.orders import giving
 
     if keys and (models or gap):
         raise typer.BadParameter("--keys reads no archives: leave MODEL and --gap out")
     running = _supervised(Project(root))
     if keys:
-        orders.read_again(Path(running.orders))
+        giving.read_again(Path(running.orders))
         output.print("read again: keys and certificate")
         return
     with busy("a new instance is loading"):
-        for name, seconds in orders.reload(Path(running.orders), models or [], gap=gap):
+        for name, seconds in giving.reload(Path(running.orders), models or [], gap=gap):
             output.print(marked("green", "proven", f" {name} after {seconds:.1f} s"))
     output.print("reloaded; the instances before have answered what they had")
 

@@ -25,14 +25,14 @@ def add_commands(app: typer.Typer) -> None:
 def status(root: Root = Path()) -> None:
     """Say whether the server runs, and which models are ready; exit code 3 when it does not run."""
     from visionserve.project import Project
+    from visionserve.server.orders import giving
     from visionserve.server.run import record
-    from visionserve.server.supervision import orders
 
     running = record.find(Project(root))
     if running is None:
         output.print("not running")
         raise typer.Exit(_NOT_RUNNING)
-    found = orders.status(Path(running.orders)) if running.orders else None
+    found = giving.status(Path(running.orders)) if running.orders else None
     output.print(f"running (process {running.pid}) at {running.inference}")
     output.print(_table(found.instances if found else {"": running.management}))
     if found is None:

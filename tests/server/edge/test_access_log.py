@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.server.edge.test_client_keys import bearer
+from tests.server.edge.access.test_client_keys import bearer
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 from visionserve.server.settings.serving import EdgeSettings, KeySettings
 
 if TYPE_CHECKING:

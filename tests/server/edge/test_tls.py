@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from visionserve.calls import Refused
 from visionserve.client import Client
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 from visionserve.server.errors import ServerError
 from visionserve.server.settings.serving import EdgeSettings, KeySettings
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 import requests
+from tests.server.edge.access.test_client_keys import bearer
 from tests.server.edge.conftest import LIMITS, free_address
-from tests.server.edge.test_client_keys import bearer
 from tests.server.edge.test_tls import certify
 from tests.support import backend
 from tests.support.packed import pack
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 from visionserve.server.edge.configuration import Slot
 from visionserve.server.errors import ServerError
 from visionserve.server.run.folder import RunFolder

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.server.edge.conftest import free_address
 
-from visionserve.server.edge import uploads
+from visionserve.server.edge import pace, uploads
 from visionserve.server.edge.configuration import Slot
 from visionserve.server.errors import ServerError
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings.serving import Serving
-from visionserve.server.supervision import pace
 from visionserve.server.supervision.front import Front
 
 if TYPE_CHECKING:

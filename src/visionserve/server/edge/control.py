@@ -4,62 +4,26 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from visionserve.server import private_file
-from visionserve.server.edge import commands, configuration
+from visionserve.server.edge import commands, configuration, figures
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from visionserve.server.edge.client_keys import Key
-
-State = Literal["up", "drain", "down"]
+    from visionserve.server.edge.access.client_keys import Key
+    from visionserve.server.edge.figures import Figures, State
 
 # The sockets and maps by which it is told, in the folder that HAProxy runs in.
 WORKER, MASTER, OWN = "worker.sock", "master.sock", "own.sock"
 FACTS, KEYS = "edge.map", "keys.map"
 
-_BACKENDS = ("predictions", "uploads")
 _WORDS: Mapping[State, str] = {"up": "ready", "drain": "drain", "down": "maint"}
-_STATUSES: Mapping[str, State] = {"no check": "up", "DRAIN": "drain", "MAINT": "down"}
 _FACTS: Mapping[str, int] = {"up": 0, "draining": 0, "ready": 1, "service_ms": 100, "restart_s": 5}
 _OLD_SECONDS = 1.0  # that an old worker may take to answer: it ends soon anyway
-
-
-@dataclass(frozen=True)
-class SlotFigures:
-    """What a slot has done and does, old HAProxy processes that end their last requests included.
-
-    Attributes:
-        sessions: The requests that its instance has and has not answered.
-        served: The requests it was given, since HAProxy was started or reloaded.
-        state: What HAProxy thinks of it.
-    """
-
-    sessions: int
-    served: int
-    state: State
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the edge does.
-
-    Attributes:
-        slots: Each slot by its name.
-        under_way: The requests that are here and not answered; of large ones, those whose bodies come.
-        queue: Those of them that wait for an instance.
-        connections: The clients' open connections.
-    """
-
-    slots: Mapping[str, SlotFigures]
-    under_way: int
-    queue: int
-    connections: int
 
 
 class Control:
@@ -185,7 +149,7 @@ class Control:
         past = [self._ask_old(pid, "show stat") for pid in self.workers(old=True)]
         # One that has just answered its last request and ended says nothing, or the master that it is not there.
         old = [row for said in past if commands.TABLE in said for row in commands.table(said)]
-        return _figures(current, old, tuple(self.states))
+        return figures.read(current, old, tuple(self.states))
 
     def workers(self, *, old: bool = False) -> list[int]:
         """The process ids of HAProxy's workers: the one that takes connections, or those that end their last."""
@@ -215,7 +179,7 @@ class Control:
         up = sum(each == "up" for each in states.values())
         facts = {"up": up, configuration.HOP + slot: int(state == "up")}
         said = [
-            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in _BACKENDS),
+            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in figures.BACKENDS),
             *(f"set map {FACTS} {name} {value}" for name, value in facts.items()),
         ]
         commands.order(self._folder / WORKER, "; ".join(said))
@@ -236,33 +200,3 @@ class Control:
         """Tell those that end their last requests too: each of their connections may ask once more."""
         for pid in self.workers(old=True):
             self._ask_old(pid, f"set map {FACTS} {fact} {value}")
-
-
-def _figures(current: list[dict[str, str]], old: list[dict[str, str]], slots: Sequence[str]) -> Figures:
-    def total(
-        column: str, name: str, proxies: Sequence[str] = _BACKENDS, rows: Sequence[dict[str, str]] = ()
-    ) -> int:
-        return sum(
-            int(row[column] or 0)
-            for row in rows or (*current, *old)
-            if row["pxname"] in proxies and row["svname"] == name
-        )
-
-    if missing := [slot for slot in slots if slot not in {row["svname"] for row in current}]:
-        raise ServerError(f"HAProxy's statistics are cut short: they lack {missing[0]}")  # it was killed just then
-    states = {
-        row["svname"]: _STATUSES[row["status"]]
-        for row in current
-        if row["pxname"] == _BACKENDS[0] and row["svname"] in slots
-    }
-    return Figures(
-        slots={
-            slot: SlotFigures(
-                sessions=total("scur", slot), served=total("stot", slot, rows=current), state=states[slot]
-            )
-            for slot in slots
-        },
-        under_way=total("scur", "BACKEND"),
-        queue=total("qcur", "BACKEND"),
-        connections=total("scur", "FRONTEND", ("clients",)),
-    )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from visionserve.runtime.machine import cores
 from visionserve.server import private_file
-from visionserve.server.edge import commands, configuration, control, haproxy, log, rates
+from visionserve.server.edge import commands, configuration, control, haproxy, log
+from visionserve.server.edge.access import rates
+from visionserve.server.edge.access.credentials import CERTIFICATE, Credentials
 from visionserve.server.edge.control import Control
-from visionserve.server.edge.credentials import CERTIFICATE, Credentials
 from visionserve.server.errors import ServerError, writing
 from visionserve.server.run import folder as run_folder
 

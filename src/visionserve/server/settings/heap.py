@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from visionserve.server.errors import ServerError
+from visionserve.server.host import memory
 from visionserve.server.settings import job_queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from visionserve.server.settings.properties import Properties
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def require_room(properties: Properties, archives: Mapping[str, Path]) -> str | None:
@@ -72,8 +70,8 @@ def size(properties: Properties) -> int:
             heap = _bytes(flag, found[1])
         share = re.fullmatch(r"-XX:MaxRAMPercentage=([\d.]+)", flag)
         if share:
-            heap = int(_memory() * float(share[1]) / 100)
-    return _memory() // 4 if heap is None else heap
+            heap = int(memory.total() * float(share[1]) / 100)
+    return memory.total() // 4 if heap is None else heap
 
 
 def _bytes(flag: str, text: str) -> int:
@@ -81,15 +79,6 @@ def _bytes(flag: str, text: str) -> int:
     if found is None:
         raise ServerError(f"config.properties: vmargs has {flag}: it must be a size such as -Xmx2g")
     return int(found[1]) * _UNITS[found[2]]
-
-
-def _memory() -> int:
-    """The memory that Java may see: the machine's, or its container's share."""
-    total = int(psutil.virtual_memory().total)
-    try:
-        return min(total, int(_CGROUP.read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        return total
 
 
 def _remedy(heap: int) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from visionserve.client import Client
 from visionserve.server.edge import control, haproxy, metadata
 from visionserve.server.edge.haproxy_process import HAProxyProcess
+from visionserve.server.edge.pace import Pace
 from visionserve.server.edge.uploads import Uploads
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
 from visionserve.server.settings.properties import UNIX
 from visionserve.server.supervision import layout
-from visionserve.server.supervision.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

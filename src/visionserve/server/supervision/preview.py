@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from visionserve.runtime.machine import cores
-from visionserve.server.edge import configuration, credentials, metadata
+from visionserve.server.edge import configuration, metadata
+from visionserve.server.edge.access import credentials
 from visionserve.server.run import folder as run_folder
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.settings import heap, safety

@@ -12,9 +12,9 @@ import pytest
 
 from visionserve.runtime.errors import IntegrityError
 from visionserve.server.errors import ServerError
-from visionserve.server.supervision import orders
-from visionserve.server.supervision.orders import Orders, carried_out
-from visionserve.server.supervision.status import Status
+from visionserve.server.orders import giving
+from visionserve.server.orders.status import Status
+from visionserve.server.orders.taking import Orders, carried_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,10 +56,10 @@ def test_an_order_is_done_and_told(fails: BaseException | None, message: str | N
     heard = []
     try:
         if message is None:
-            heard = list(orders.reload(tmp_path / "orders.sock", [], gap=False))
+            heard = list(giving.reload(tmp_path / "orders.sock", [], gap=False))
         else:
             with pytest.raises(ServerError, match=message):
-                heard.extend(orders.reload(tmp_path / "orders.sock", [], gap=False))
+                heard.extend(giving.reload(tmp_path / "orders.sock", [], gap=False))
     finally:
         supervisor.join(10)
         taking.close()
@@ -68,7 +68,7 @@ def test_an_order_is_done_and_told(fails: BaseException | None, message: str | N
 
 def test_where_nobody_takes_orders(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="does not take orders"):
-        orders.status(tmp_path / "none.sock")
+        giving.status(tmp_path / "none.sock")
 
 
 def test_a_status_arrives_as_it_was_sent(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_status_arrives_as_it_was_sent(tmp_path: Path) -> None:
     )
     taking = Orders(tmp_path / "orders.sock", lambda _: iter([sent.write()]))
     try:
-        assert orders.status(tmp_path / "orders.sock") == sent
+        assert giving.status(tmp_path / "orders.sock") == sent
     finally:
         taking.close()
 
@@ -103,9 +103,9 @@ def test_what_is_no_order_is_told_in_one_line(sent: bytes, tmp_path: Path) -> No
 
 
 def test_a_server_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "_ANSWERED", 0.1)
+    monkeypatch.setattr(giving, "_ANSWERED", 0.1)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "orders.sock"))
         silent.listen()
         with pytest.raises(ServerError, match=r"does not answer within 0\.1 s"):
-            orders.status(tmp_path / "orders.sock")
+            giving.status(tmp_path / "orders.sock")

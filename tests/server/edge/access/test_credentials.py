@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.server.edge.test_client_keys import bearer
+from tests.server.edge.access.test_client_keys import bearer
 from tests.server.edge.test_tls import certify, serial
 
-from visionserve.server.edge import client_keys, credentials
+from visionserve.server.edge.access import client_keys, credentials
 from visionserve.server.edge.haproxy_process import HAProxyProcess
 from visionserve.server.errors import ServerError
 from visionserve.server.settings.serving import EdgeSettings, KeySettings

@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
 from visionserve.project import Project
 from visionserve.server.errors import ServerError
-from visionserve.server.instance import admission
 from visionserve.server.run import record
-from visionserve.server.settings.properties import Properties
 from visionserve.server.settings.serving import Serving
-from visionserve.server.supervision import supervisor
-from visionserve.server.supervision.supervisor import Ending, Supervisor
+from visionserve.server.supervision import loop
+from visionserve.server.supervision.loop import Ending, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+def made(folder: Path) -> Loop:
+    """A loop without an edge, a warden or an instance."""
+    parts = cast("Any", SimpleNamespace(folder=None, warden=None))
+    return Loop(Project(folder), Serving(), parts, parts, {}, [], parts, lambda: 0)
+
+
 def test_an_error_that_nobody_thought_of_ends_no_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor, "_AFTER_ERROR", 0.0)
-    project = Project(tmp_path)
-    served = Supervisor(project, {}, Serving(), Properties.read(project.config), admission.kept, 1.0)
+    monkeypatch.setattr(loop, "_AFTER_ERROR", 0.0)
+    served = made(tmp_path)
     looks = iter([KeyError("scur"), Ending()])
 
     def look() -> None:
         raise next(looks)
 
-    monkeypatch.setattr(served, "_look", look)
+    monkeypatch.setattr(served, "look", look)
     with pytest.raises(Ending):
-        served._serve()
+        served.run()
     assert "KeyError('scur')" in caplog.text
     assert "Traceback" in caplog.text  # in the log; a terminal shows the line alone
 
@@ -82,14 +85,13 @@ class Looked:
 
 
 @pytest.fixture
-def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Supervisor, Edge, Looked]:
-    project = Project(tmp_path)
-    served = Supervisor(project, {}, Serving(), Properties.read(project.config), admission.kept, 1.0)
+def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Loop, Edge, Looked]:
+    served = made(tmp_path)
     edge, looked = Edge(), Looked()
     for name, part in (
         ("_warden", SimpleNamespace(revive=lambda: None)),
         ("_front", edge),
-        ("_instances", looked),
+        ("instances", looked),
         ("_replicas", looked),
     ):
         monkeypatch.setattr(served, name, part, raising=False)
@@ -110,26 +112,26 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Supervisor
 def test_instances_are_looked_at_whether_the_edge_is_there_or_not(
     found: dict[str, Any],
     done: tuple[str, str] | None,
-    looking: tuple[Supervisor, Edge, Looked],
+    looking: tuple[Loop, Edge, Looked],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     served, edge, looked = looking
     looked.one.server.process.poll = lambda: found.get("poll")
     looked.one.watch.reason, looked.one.watch.is_wrong = found.get("reason"), found.get("is_wrong", False)
     looked.one.is_leaving = found.get("is_leaving", False)
-    served._look()
+    served.look()
     assert looked.done == ([done] if done else [])
     assert edge.told == []
     assert caplog.text.count("HAProxy does not answer") == 1
-    served._look()  # it is not asked ten times a second
+    served.look()  # it is not asked ten times a second
     assert caplog.text.count("HAProxy does not answer") == 1
     edge.lost, served._tell_at = False, 0.0
-    served._look()
+    served.look()
     assert edge.told == [True]
 
 
 def test_a_record_that_cannot_be_written_is_written_later(
-    looking: tuple[Supervisor, Edge, Looked], monkeypatch: pytest.MonkeyPatch
+    looking: tuple[Loop, Edge, Looked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served, edge, _ = looking
     edge.lost = False
@@ -144,8 +146,8 @@ def test_a_record_that_cannot_be_written_is_written_later(
         wrote.append(said)
 
     monkeypatch.setattr(record, "write", write)
-    served._look()
+    served.look()
     served._tell_at = 0.0
-    served._look()
-    served._look()
+    served.look()
+    served.look()
     assert wrote == [running, running]

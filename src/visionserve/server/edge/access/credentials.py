@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from visionserve.server import private_file
-from visionserve.server.edge import client_keys, control
-from visionserve.server.edge.client_keys import Key
+from visionserve.server.edge import control
+from visionserve.server.edge.access import client_keys
+from visionserve.server.edge.access.client_keys import Key
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tests.chaos.outcomes import Asked, Outcomes, outcome_of
+from tests.chaos.harness.outcomes import Asked, Outcomes, outcome_of
 
 _TIMEOUT = 150.0  # seconds
 

@@ -12,7 +12,7 @@ import psutil
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 _MEGABYTE = 1 << 20
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from visionserve.server.errors import ServerError
-from visionserve.server.supervision import memory
+from visionserve.server.host import memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,14 +30,28 @@ def test_what_a_process_and_its_children_take_is_counted() -> None:
     assert memory.taken(process.pid) == 0
 
 
+def grouped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the container's figures in a folder."""
+
+    def moved(path: Path) -> Path:
+        return folder / path.relative_to("/sys/fs/cgroup")
+
+    groups = [
+        each._replace(limit=moved(each.limit), used=moved(each.used), statistics=moved(each.statistics))
+        for each in memory._GROUPS
+    ]
+    monkeypatch.setattr(memory, "_GROUPS", groups)
+
+
 def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_CGROUP_V1", tmp_path / "none")
-    monkeypatch.setattr(memory, "_CGROUP_V2", tmp_path)
+    grouped(tmp_path, monkeypatch)
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("1000000\n")
     assert memory.free() > 2_000_000
+    assert memory.total() == psutil.virtual_memory().total
     (tmp_path / "memory.max").write_text("3000000\n")
     assert memory.free() == min(2_000_000, psutil.virtual_memory().available)
+    assert memory.total() == 3_000_000
 
 
 def test_a_second_instance_without_room_is_refused_with_both_numbers_and_the_choice_of_a_gap(
@@ -56,14 +70,13 @@ def test_a_second_instance_without_room_is_refused_with_both_numbers_and_the_cho
 
 
 def test_pages_of_files_that_are_given_back_are_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    v1, v2 = tmp_path / "v1", tmp_path / "v2"
-    monkeypatch.setattr(memory, "_CGROUP_V1", v1)
-    monkeypatch.setattr(memory, "_CGROUP_V2", v2)
+    grouped(tmp_path, monkeypatch)
+    v1, v2 = tmp_path / "memory", tmp_path
     for folder, limit, current, cached in (
         (v2, "memory.max", "memory.current", "inactive_file"),
         (v1, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / limit).write_text("3000000\n")
         (folder / current).write_text("2900000\n")
         (folder / "memory.stat").write_text(f"anon 5\n{cached} 1500000\nactive_file 7\n")

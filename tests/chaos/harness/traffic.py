@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.chaos.outcomes import Asked, Outcomes, outcome_of
+from tests.chaos.harness.outcomes import Asked, Outcomes, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

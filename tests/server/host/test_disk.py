@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from visionserve.server.supervision import disk
+from visionserve.server.host import disk
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.chaos.outcomes import NOBODY
+from tests.chaos.harness.outcomes import NOBODY
 
 from visionserve.load import machine
 from visionserve.server.edge import haproxy
@@ -20,7 +20,7 @@ from visionserve.server.edge import haproxy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.chaos.outcomes import Outcomes
+    from tests.chaos.harness.outcomes import Outcomes
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _HEAD = (

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import requests
-from tests.chaos.archive_file import ArchiveFile
 from tests.chaos.conftest import aimed
-from tests.chaos.served import PICTURE
+from tests.chaos.harness.archive_file import ArchiveFile
+from tests.chaos.harness.served import PICTURE
 from tests.support.pictures import bombs
 
 from visionserve import api_key
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import psutil
-    from tests.chaos.served import Served
+    from tests.chaos.harness.served import Served
 
 _FORM = b"a&" * 9_950_000
 _SENDERS, _SENDING = 200, 20.0  # seconds

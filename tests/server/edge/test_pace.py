@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from visionserve.server.supervision import pace
+from visionserve.server.edge import pace
 
 if TYPE_CHECKING:
     from visionserve.server.edge.control import Control

@@ -11,7 +11,7 @@ import pytest
 import requests
 from tests.server.edge.conftest import free_address, other_addresses
 
-from visionserve.server.edge import client_keys
+from visionserve.server.edge.access import client_keys
 from visionserve.server.errors import ServerError
 from visionserve.server.settings.serving import EdgeSettings, KeySettings
 

@@ -1,0 +1,1 @@
+"""Who may ask the edge: keys, certificate, and how often."""

@@ -1,0 +1,105 @@
+"""The memory that there is here, or within the container's limit, and whether a second instance has room in it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from visionserve.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROOM = 1.1  # of an instance's memory, for another one
+_MEGABYTE = 1 << 20
+
+
+class _Group(NamedTuple):
+    """Where a version of cgroups says what a container has, in bytes.
+
+    https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files and
+    https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
+    """
+
+    limit: Path
+    used: Path
+    statistics: Path
+    unused_pages: str
+
+
+_V2, _V1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
+_GROUPS = (
+    _Group(_V2 / "memory.max", _V2 / "memory.current", _V2 / "memory.stat", "inactive_file"),
+    _Group(
+        _V1 / "memory.limit_in_bytes", _V1 / "memory.usage_in_bytes", _V1 / "memory.stat", "total_inactive_file"
+    ),
+)
+
+
+def require_room(instances: Sequence[int]) -> None:
+    """Refuse to start an instance that has no room beside these.
+
+    Args:
+        instances: The process ids of their Javas.
+
+    Raises:
+        ServerError: The largest of them once more is more than is free.
+    """
+    needed = max(map(taken, instances), default=0) * _ROOM
+    if needed > free():
+        raise ServerError(
+            f"a second instance needs {needed / _MEGABYTE:,.0f} MB, and {free() / _MEGABYTE:,.0f} MB are free:"
+            " 'visionserve reload --gap' ends the old one first, and answers 503 meanwhile"
+        )
+
+
+def taken(pid: int) -> int:
+    """The bytes that a process and all below it have for themselves."""
+    found = 0
+    with suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        for process in [leader, *leader.children(recursive=True)]:
+            with suppress(psutil.Error):
+                found += process.memory_full_info().uss
+    return found
+
+
+def total() -> int:
+    """The bytes that there are, here or within the container's limit."""
+    limits = [limit for each in _GROUPS if (limit := _number(each.limit)) is not None]
+    return min([int(psutil.virtual_memory().total), *limits])
+
+
+def free() -> int:
+    """The bytes that can be had, here or within the container's limit.
+
+    What counts against the limit includes pages of files that were read; those not in use are given back when they
+    are needed.
+    """
+    available = int(psutil.virtual_memory().available)
+    for each in _GROUPS:
+        limit, used = _number(each.limit), _number(each.used)
+        if limit is not None and used is not None:
+            available = min(available, limit - used + _statistic(each.statistics, each.unused_pages))
+    return max(0, available)
+
+
+def _number(path: Path) -> int | None:
+    """A file's number; None where there is no such file, or it says `max`."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _statistic(path: Path, name: str) -> int:
+    """A line's number, 0 if there is no such line."""
+    with suppress(OSError, ValueError):
+        for line in path.read_text(encoding="ascii").splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    return 0

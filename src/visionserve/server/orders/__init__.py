@@ -1,0 +1,1 @@
+"""How other commands speak to a running server."""

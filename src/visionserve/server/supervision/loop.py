@@ -1,0 +1,228 @@
+"""The supervisor's thread: it looks at all that can die, whatever it waits for, and does what is ordered."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from visionserve.runtime.errors import VisionserveError
+from visionserve.server.errors import ServerError
+from visionserve.server.host import disk, memory
+from visionserve.server.orders import giving
+from visionserve.server.orders.status import Status
+from visionserve.server.orders.taking import carried_out
+from visionserve.server.run import notify, record
+from visionserve.server.supervision.instances import Instance, Instances, Setup
+from visionserve.server.supervision.replicas import Replicas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from visionserve.project import Project
+    from visionserve.server.edge.configuration import Slot
+    from visionserve.server.settings.serving import Serving
+    from visionserve.server.supervision.front import Front
+    from visionserve.server.supervision.generations import Generations
+
+logger = logging.getLogger(__name__)
+
+_POLL = 0.1  # seconds between two looks at what can die
+_AFTER_ERROR = 1.0  # seconds
+_WATCHED = 5.0  # seconds between two signs of life to a service manager
+_HURRIED = 2  # times that it was asked to end
+
+
+class Ending(BaseException):
+    """The server was asked to end while it did something else; nothing that deals with errors holds it up."""
+
+
+class Loop:
+    """What is done in one thread: start, heal, reload and stop are made of the same few steps.
+
+    Args:
+        project: The project.
+        settings: `server.yaml`.
+        front: The edge.
+        generations: Where archives come from.
+        archives: The .mar file of each model.
+        slots: Where instances can be.
+        setup: How they are started.
+        asked: How often the server was asked to end, which may become more at any time.
+
+    Attributes:
+        instances: Those that serve.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        settings: Serving,
+        front: Front,
+        generations: Generations,
+        archives: Mapping[str, Path],
+        slots: Sequence[Slot],
+        setup: Setup,
+        asked: Callable[[], int],
+    ) -> None:
+        self._project, self._settings, self._front, self._generations = project, settings, front, generations
+        self._folder, self._warden, self._asked = setup.folder, setup.warden, asked
+        self.instances = Instances(slots, setup, lambda: self._front.control, self.look)
+        self._replicas = Replicas(
+            self.instances, settings.instances, archives, settings.drain_seconds, self._started
+        )
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._draining = False
+        self._told_at = self._tell_at = 0.0
+        self._untold: record.Running | None = None
+        self._reloads = 0
+
+    def start(self) -> dict[str, float]:
+        """Start all instances, and return the seconds that each model took.
+
+        Raises:
+            VisionserveError: One cannot be had, or a model does not answer through the edge.
+            Ending: The server was asked to end.
+        """
+        proven: dict[str, float] = {}
+        self._replicas.fill(proven.setdefault)
+        self._front.require_answers()
+        return proven
+
+    def run(self) -> None:
+        """Go on until the server is asked to end.
+
+        Raises:
+            Ending: It was.
+        """
+        while True:
+            try:
+                self.look()
+                with suppress(queue.Empty):
+                    self._events.get(timeout=_POLL)()
+                self._replicas.mend()
+            except Exception as error:  # what nobody thought of ends nothing that is served
+                _log(error)
+                time.sleep(_AFTER_ERROR)
+
+    def look(self) -> None:
+        """Look at all that can die.
+
+        Raises:
+            Ending: This server was asked to end.
+        """
+        if self._asked() and not self._draining:
+            raise Ending
+        if time.monotonic() - self._told_at > _WATCHED:
+            notify.tell("WATCHDOG=1")
+            self._told_at = time.monotonic()
+        self._warden.revive()
+        for instance in self.instances:
+            code = instance.server.process.poll()
+            if code is not None:
+                self._replicas.lose(instance, f"Java ended with code {code}")
+            elif instance.watch.reason is not None and instance.watch.is_wrong:
+                self._replicas.lose(instance, instance.watch.reason)
+            elif instance.watch.reason is not None and not instance.is_leaving:
+                self._replicas.report(instance, instance.watch.reason)
+        if time.monotonic() > self._tell_at:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell the edge of the instances, and other commands of all; what fails is tried again after a while."""
+        try:
+            self._front.revive(self.instances.open_slots)
+            self.instances.lead()
+            is_ready = bool(len(self.instances)) and all(each.watch.is_whole for each in self.instances)
+            self._front.tell(is_ready=is_ready)
+            if self._untold is not None:
+                record.write(self._project, self._untold)
+                self._untold = None
+        except (VisionserveError, OSError) as error:
+            # HAProxy was killed just now, or cannot be started, or a disk is full.
+            _log(error)
+            self._tell_at = time.monotonic() + _AFTER_ERROR
+
+    def _started(self, instance: Instance, seconds: float) -> None:
+        self._untold = record.Running(
+            inference=self._front.url,
+            management=instance.server.properties.management,
+            archives={name: str(path) for name, path in instance.archives.items()},
+            orders=str(self._folder.orders),
+            drain_seconds=self._settings.drain_seconds,
+            own=self._front.own,
+        )
+        with suppress(ServerError):  # HAProxy was killed just now; its next one is told
+            self._front.control.set_restart_time(seconds)
+        self._tell()
+
+    def obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Do what another command orders, and tell it what comes of it; called in a thread of the order's own.
+
+        What changes anything is done in the supervisor's thread.
+        """
+        match order:
+            case {"order": giving.STATUS}:
+                yield self.status().write()
+            case {"order": giving.READ_AGAIN}:
+                yield from carried_out(self._events, lambda _: self._front.reread())
+            case {"order": giving.RELOAD, "models": [*models], "gap": gap}:
+                yield from carried_out(self._events, lambda tell: self._reload(models, tell, gap=gap))
+            case _:
+                raise ServerError(f"{order!r} is no order")
+
+    def status(self) -> Status:
+        """What it does, and what has happened since the start."""
+        # A full disk first: what TorchServe says when it finds no room is not that.
+        room = disk.complaint((self._folder.path, self._project.logs))
+        troubles = room, self._replicas.trouble, self._front.trouble
+        return Status(
+            is_ready=self._front.is_ready,
+            is_draining=self._draining,
+            trouble="; ".join(filter(None, troubles)),
+            instances={each.slot.name: each.server.properties.management for each in self.instances},
+            workers_restarted=sum(each.watch.restarted for each in self.instances),
+            replaced=self._replicas.causes,
+            reloads=self._reloads,
+            edge_restarts=self._front.restarts,
+        )
+
+    def _reload(self, models: Sequence[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:
+        """Serve the archives that are in the model store now; if one cannot be served, nothing changes."""
+        if not gap:
+            memory.require_room([instance.server.process.pid for instance in self.instances])
+        kept = self._generations.keep(models)
+        try:
+            self._replicas.update(
+                {**self._replicas.archives, **kept},
+                lambda name, seconds: tell({"model": name, "seconds": seconds}),
+                gap=gap,
+            )
+        finally:
+            self._generations.forget_all_but(self._replicas.used)
+        self._front.show(self._replicas.archives)
+        self._reloads += 1
+
+    def drain(self) -> None:
+        """Answer what was accepted, and refuse what comes."""
+        self._draining = True
+        if not len(self.instances):
+            return
+        notify.tell("STOPPING=1", "STATUS=draining")
+        logger.warning("draining: what was accepted is answered, for at most %g s", self._settings.drain_seconds)
+        try:
+            self._front.drain(self._settings.drain_seconds, self._is_patient)
+        except VisionserveError as error:
+            logger.error("it ends without knowing what is under way: %s", error)
+
+    def _is_patient(self) -> bool:
+        self.look()
+        return self._asked() < _HURRIED
+
+
+def _log(error: Exception) -> None:
+    thought_of = isinstance(error, (VisionserveError, OSError))
+    logger.error("%s", error if thought_of else repr(error), exc_info=not thought_of)
