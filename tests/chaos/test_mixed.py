@@ -106,8 +106,8 @@ def test_an_hour_of_faults_loses_nothing(
             for number, kind in enumerate(faults.order(round(60 * minutes / every)), 1):
                 outcomes, at = suffered(server, faults, kind, traffic, begun + number * every)
                 kinds.setdefault(kind, Kind(kind, [])).each.append((outcomes, at))
-                full = outcomes.full_again(at)
-                print(f"{(now() - begun) / 60:5.1f} min, {kind}: {outcomes}, full rate after {full:.1f} s")  # noqa: T201
+                recovery = outcomes.recovery(at)
+                print(f"{(now() - begun) / 60:5.1f} min, {kind}: {outcomes}, recovered after {recovery:.1f} s")  # noqa: T201
                 print(f"           {Footprint.of(server, temporary)}", flush=True)  # noqa: T201
                 if lost := beyond(kind, outcomes):
                     bad.append(f"{number}, {kind}: {lost}")

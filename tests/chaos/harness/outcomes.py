@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -10,6 +11,10 @@ from http import HTTPStatus
 CUT = {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "IncompleteRead"}
 NOBODY = "ConnectionRefusedError"
 WRONG = "wrong "
+
+_SHARE = 0.8  # of the rate before a fault
+_STAYING = 5.0  # seconds for which the rate must stay
+_ANSWERS = 10  # as many are expected in a window: fewer say nothing of a rate
 
 
 @dataclass(frozen=True)
@@ -89,17 +94,25 @@ class Outcomes:
         """Seconds of the longest request."""
         return max((each.end - each.start for each in list(self.asked)), default=0.0)
 
-    def full_again(self, fault: float, share: float = 0.8) -> float:
-        """Seconds from a fault until the rate of answers over half a second was that before it again."""
+    def recovery(self, fault: float) -> float:
+        """Seconds from a fault until answers came as fast as before it, and went on doing so.
+
+        As fast is at least `_SHARE` of the rate of the two seconds before the fault, in each window that begins
+        within `_STAYING` seconds. Infinity, if that did not come while there was load.
+        """
         ends = sorted(each.end for each in self.asked if each.outcome == "answered")
         before = [end for end in ends if fault - 2.0 <= end < fault]
-        rate = len(before) / min(2.0, fault - ends[0]) if before else 0.0
-        after = [end for end in ends if end >= fault]
-        for index, start in enumerate(after):
-            within = sum(end - start < 0.5 for end in after[index : index + 1 + int(rate)])
-            if within >= share * rate * 0.5:
-                return start - fault
-        return float("inf")
+        if not before:
+            return float("inf")
+        rate = len(before) / min(2.0, fault - ends[0])
+        window = max(0.5, _ANSWERS / rate)
+        last = max(each.start for each in self.asked) - window
+        found, start = fault, fault
+        while start < min(last, found + _STAYING):
+            if bisect(ends, start + window) - bisect(ends, start) < _SHARE * rate * window:
+                found = start + window
+            start += window / 5
+        return found - fault if found <= last else float("inf")
 
     def __str__(self) -> str:
         lost = f"{sum(self.lost.values())}{self.lost or ''}"

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from tests.chaos.harness.outcomes import Outcomes
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
 _HEAD = (
-    "| fault | sent | answered | 503, Retry-After | lost | longest answer, s | full rate after, s |\n"
+    "| fault | sent | answered | 503, Retry-After | lost | longest answer, s | recovered after, s |\n"
     "|---|---:|---:|---:|---:|---:|---:|\n"
 )
 _COSTS_HEAD = (
@@ -32,7 +32,7 @@ _COSTS_HEAD = (
     "|---|---:|---:|---:|---:|\n"
 )
 _KINDS_HEAD = (
-    "| fault | times | sent | 503, Retry-After | lost | longest answer, s | full rate after, s: median | worst |\n"
+    "| fault | times | sent | 503, Retry-After | lost | longest answer, s | recovered after, s: median | worst |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 
@@ -49,7 +49,7 @@ class Row:
         lost: Neither.
         how: What of, where that is a matter of its own: connections cut or refused, wrong answers.
         longest: Seconds of the longest request.
-        full: Seconds until the rate of answers was what it had been.
+        recovery: Seconds until answers came as fast as before, and went on doing so.
     """
 
     fault: str
@@ -59,7 +59,7 @@ class Row:
     lost: int
     how: str
     longest: float
-    full: float
+    recovery: float
 
     @classmethod
     def of(cls, fault: str, outcomes: Outcomes, at: float) -> Row:
@@ -77,14 +77,14 @@ class Row:
             sum(outcomes.lost.values()),
             ", ".join(f"{count} {how}" for how, count in kinds.items() if count),
             outcomes.longest,
-            outcomes.full_again(at),
+            outcomes.recovery(at),
         )
 
     def __str__(self) -> str:
         lost = f"{self.lost}: {self.how}" if self.how else str(self.lost)
         return (
             f"| {self.fault} | {self.sent} | {self.answered} | {self.refused} | {lost} | {self.longest:.2f}"
-            f" | {_time(self.full)} |"
+            f" | {_time(self.recovery)} |"
         )
 
 
@@ -108,11 +108,11 @@ class Kind:
     def __str__(self) -> str:
         sent = sum(len(outcomes.asked) for outcomes, _ in self.each)
         refused = sum(outcomes.count("refused") for outcomes, _ in self.each)
-        full = [outcomes.full_again(at) for outcomes, at in self.each]
+        recovery = [outcomes.recovery(at) for outcomes, at in self.each]
         longest = max(outcomes.longest for outcomes, _ in self.each)
         return (
             f"| {self.name} | {len(self.each)} | {sent} | {refused} | {self.lost} | {longest:.2f}"
-            f" | {_time(statistics.median(full))} | {_time(max(full))} |"
+            f" | {_time(statistics.median(recovery))} | {_time(max(recovery))} |"
         )
 
 

@@ -28,7 +28,7 @@ from visionserve.server.settings.properties import Properties
 if TYPE_CHECKING:
     from types import TracebackType
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "visionserve"]
 PICTURE = colours.picture("red", 0)
 _WORKER = "model_service_worker.py"
