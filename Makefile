@@ -39,7 +39,7 @@ BESIDE = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help container sbom install weights archive serve reload stop status predict evaluate loadtest loadtest-ui sweep soak crosscheck demo test \
-	test-all test-masked test-chaos test-chaos-faults test-chaos-hour test-chaos-cost test-container test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision engines clean
+	test-all test-masked test-chaos test-chaos-faults test-chaos-hour test-chaos-cost test-container test-forms test-architectures test-benchmark fuzz fuzz-pillows lint benchmark precision engines choice clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -150,6 +150,9 @@ precision: $(VENV)/.demo ## how far bf16, int8 and fast decoding are from fp32, 
 
 engines: $(INSTALLED) ## which engine runs which network fastest here; refreshes docs/performance.md: half an hour  [NETWORK=vgg16]
 	$(BIN)/python -m benchmarks.engines $(addprefix --network ,$(NETWORK))
+
+choice: $(VENV)/.benchmark ## what that gains a whole server, beside stock TorchServe; refreshes docs/performance.md: a quarter of an hour
+	$(BIN)/python -m benchmarks.choice
 
 test-benchmark: $(VENV)/.benchmark $(VENV)/.test ## a very small benchmark, every contender included
 	$(BIN)/python -m pytest -m manual tests/benchmarks

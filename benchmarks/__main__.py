@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import machine, plan, publish
+from benchmarks import machine, plan, publish, reference
 from benchmarks.results import Results
 from benchmarks.run import Run
-from visionserve.archiver.demo import colours
-from visionserve.archiver.models import catalog
-from visionserve.archiver.weights import lookup
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -53,7 +50,7 @@ def run(
             f"no such model; this run has {', '.join((plan.QUICK if quick else plan.FULL).loads)}"
         )
     for model in chosen.loads:
-        _make_weights(model)
+        reference.make_weights(_ROOT, model)
     now, hardware = datetime.now(UTC), machine.hardware()
     results = Results(
         {
@@ -108,13 +105,6 @@ def _publish(path: Path) -> None:
         console.print(f"wrote {written}", soft_wrap=True)
     for page in publish.pages(_ROOT):
         console.print(f"refreshed {page} from the newest full run", soft_wrap=True)
-
-
-def _make_weights(model: str) -> None:
-    spec = catalog.read(catalog.find(_ROOT, model))
-    target = _ROOT / lookup.file_name(spec.handler)
-    if not target.exists():
-        colours.make(spec.handler, target)
 
 
 if __name__ == "__main__":

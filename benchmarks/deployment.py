@@ -29,6 +29,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "fp32": {"precision": "fp32"},
     "auto": {"engine": "auto", "precision": "auto"},
     "int8": {"engine": "auto", "precision": "int8", "calibration": "calibration"},
+    # What auto was before it measured ncnn too.
+    "openvino": {"engine": "openvino", "precision": "auto"},
 }
 # Photographs that show none of their classes are close calls to the demo networks, and VGG-16 in int8 decides some
 # in a hundred of those otherwise: it is measured all the same, and its agreement stands in the results.

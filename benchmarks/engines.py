@@ -66,7 +66,7 @@ def main(
     if unknown := set(names or ()) - set(NETWORKS):
         raise typer.BadParameter(f"no network {', '.join(sorted(unknown))}; there are {', '.join(NETWORKS)}")
     hardware = machine.hardware()
-    path = _RESULTS / f"{kind(hardware)}.json"
+    path = _RESULTS / f"{machine.kind(hardware)}.json"
     about = {"hardware": hardware, "versions": machine.versions(), "commit": machine.commit(_ROOT)}
     for name in names or NETWORKS:
         console.print(name, highlight=False)
@@ -78,12 +78,6 @@ def main(
     console.print(f"wrote {path.relative_to(_ROOT)}", soft_wrap=True)
     if MARKERS.put(_PAGE, section(sorted(_RESULTS.glob("*.json")))):
         console.print(f"refreshed {_PAGE.relative_to(_ROOT)}", soft_wrap=True)
-
-
-def kind(hardware: Mapping[str, Any]) -> str:
-    """The kind of processor as a file name."""
-    instructions = [str(name).replace("_", "-") for name in hardware["instructions"]]
-    return "-".join([machine.slug(dict(hardware)), *(instructions[-1:])])
 
 
 def keep(path: Path, name: str, document: Mapping[str, Any]) -> None:

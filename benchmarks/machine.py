@@ -10,6 +10,7 @@ import subprocess
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import psutil
 
@@ -78,6 +79,12 @@ def slug(hardware: dict[str, object]) -> str:
     """The processor as a part of a file name, as in `amd-epyc-2-cores`."""
     words = re.sub(r"\(.*?\)|@.*|\bCPU\b|\bProcessor\b", " ", str(hardware["cpu"]))
     return "-".join([*re.findall(r"[a-z0-9]+", words.lower()), str(hardware["cores"]), "cores"])
+
+
+def kind(hardware: dict[str, object]) -> str:
+    """The kind of processor as a file name, with the newest of its instructions that matter here."""
+    instructions = [str(name).replace("_", "-") for name in cast("list[str]", hardware["instructions"])]
+    return "-".join([slug(hardware), *instructions[-1:]])
 
 
 def _git(root: Path, *words: str) -> str:

@@ -9,6 +9,10 @@ import torch
 import torchvision
 from PIL import Image
 
+from visionserve.archiver.demo import colours
+from visionserve.archiver.models import catalog
+from visionserve.archiver.weights import lookup
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -16,6 +20,14 @@ if TYPE_CHECKING:
     from visionserve.archiver.models.spec import ModelSpec
 
 _BATCH = 8
+
+
+def make_weights(root: Path, model: str) -> None:
+    """Train a demo model, if its weights are not there."""
+    spec = catalog.read(catalog.find(root, model))
+    target = root / lookup.file_name(spec.handler)
+    if not target.exists():
+        colours.make(spec.handler, target)
 
 
 class Reference:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from benchmarks.results import Results, Workload
 
 _IDLE_SECONDS = 1.0
-_TIMED_STARTS = (plan.STOCK, *plan.OURS.values())
+_TIMED_STARTS = (plan.STOCK, plan.OPENVINO, *plan.OURS.values())
 # Where engines alone are measured as well: what they do does not depend on the size that a picture had.
 _LIMIT_PICTURES = "500x375"
 
@@ -80,19 +80,20 @@ class Run:
             self.save()
         for server in self._servers:
             self._entry(server.name, model).workers = server.tree.workers()
-        self.say(f"{model}: comparing answers with torch fp32")
-        sets = agreement.sets(self.work / "pictures", *self.plan.agreement[model])
-        self.results.agreements += agreement.compare(model, reference, self._engines, sets)
+        if model in self.plan.agreement:
+            self.say(f"{model}: comparing answers with torch fp32")
+            sets = agreement.sets(self.work / "pictures", *self.plan.agreement[model])
+            self.results.agreements += agreement.compare(model, reference, self._engines, sets)
         self.save()
 
     def _start(self, deployment: Deployment, stack: ExitStack) -> None:
         """Start every contender that can be, and stop it where it is; the others' entries say why not."""
-        servers = [one for one in plan.servers(deployment) if one.name not in self.plan.left_out]
+        servers = [one for one in plan.servers(deployment) if self.plan.takes(one.name)]
         self._servers = [server for server in servers if self._ready(server, deployment, stack)]
         self._engines = {
             variant: engine
             for variant, engine in plan.engines(deployment).items()
-            if self._ready(engine, deployment, stack)
+            if self.plan.takes(engine.name) and self._ready(engine, deployment, stack)
         }
 
     def _ready(self, contender: Server | EngineAlone, deployment: Deployment, stack: ExitStack) -> bool:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from benchmarks.results import Entry, Results, Spread
 
 _BRIEF_LOADS = [Workload(plan.RESNET50, "500x375", clients) for clients in (1, 32)]
-_MODELS = {plan.RESNET50: "ResNet-50", plan.VGG16: "VGG-16"}
+MODELS = {plan.RESNET50: "ResNet-50", plan.VGG16: "VGG-16"}
 
 
 def summary(results: Results, model: str = plan.RESNET50) -> str:
     """Requests a second of every contender under each of a model's workloads, one row per contender."""
     loads = [load for load in results.workloads() if load.model == model]
-    head = [_MODELS[model], *(_load(load) for load in loads), "p50 at 1 client"]
+    head = [MODELS[model], *(_load(load) for load in loads), "p50 at 1 client"]
     rows = []
     for entry in _entries(results, model):
         if entry.not_run:
@@ -36,7 +36,7 @@ def brief(results: Results) -> str:
     """Requests a second on ResNet-50 of stock TorchServe, of LitServe as documented, and of ours, and the p50."""
     shown = (plan.STOCK, plan.LITSERVE, *plan.OURS.values())
     loads = [load for load in results.workloads() if load.model == plan.RESNET50 and load in _BRIEF_LOADS]
-    head = [_MODELS[plan.RESNET50], *(_load(load) for load in loads), "p50 at 1 client"]
+    head = [MODELS[plan.RESNET50], *(_load(load) for load in loads), "p50 at 1 client"]
     rows = [
         [entry.title, *(_plain(results.rate(entry.name, load)) for load in loads), _latency(results, entry, loads)]
         for entry in _entries(results, plan.RESNET50)
@@ -58,7 +58,7 @@ def leniency(results: Results) -> str:
             if (one.model, plan.OURS[one.variant]) == (entry.model, entry.name)
         )
         lines.append(
-            f"{_MODELS[entry.model]}, {entry.title}: built with `minAgreement: {bound}`, for"
+            f"{MODELS[entry.model]}, {entry.title}: built with `minAgreement: {bound}`, for"
             f" {HandlerSpec.min_agreement} refuses it; it names the class that torch in fp32 names for {agreed}."
         )
     return " ".join(lines)
@@ -100,7 +100,7 @@ def report(results: Results, chart: str) -> str:
             table(
                 ["contender", "wrong", "errors", "examples"],
                 [
-                    [f"{name}, {_MODELS[model]}", str(wrong), str(errors), "; ".join(examples)]
+                    [f"{name}, {MODELS[model]}", str(wrong), str(errors), "; ".join(examples)]
                     for (model, name), (wrong, errors, examples) in faults.items()
                 ],
             ),
@@ -108,7 +108,7 @@ def report(results: Results, chart: str) -> str:
     for model in dict.fromkeys(load.model for load in results.workloads()):
         loads = [load for load in results.workloads() if load.model == model]
         parts += [
-            f"## {_MODELS[model]}: requests a second, median (lowest to highest round)",
+            f"## {MODELS[model]}: requests a second, median (lowest to highest round)",
             _rates(results, model, loads),
         ]
         parts += ["Over stock with 1 worker, in the same round:", _ratios(results, model, loads)]
@@ -119,7 +119,7 @@ def report(results: Results, chart: str) -> str:
         table(
             ["variant", "pictures", "same top-1"],
             [
-                [f"{_MODELS[one.model]}, {one.variant}", one.pictures, f"{one.agreed} of {one.count}"]
+                [f"{MODELS[one.model]}, {one.variant}", one.pictures, f"{one.agreed} of {one.count}"]
                 for one in results.agreements
             ],
         ),
@@ -202,7 +202,7 @@ def _resources(results: Results) -> str:
         memory = [f"{largest[key]:.0f}" if largest else "" for key in ("rss", "pss", "uss")]
         starts = f"{min(entry.ready):.1f}" + (f" to {max(entry.ready):.1f}" if len(entry.ready) > 1 else "")
         count = str(len(entry.workers)) if entry.workers else ""
-        rows.append([f"{entry.title}, {_MODELS[entry.model]}", starts, count, *memory, f"{entry.idle_cpu:.2f}"])
+        rows.append([f"{entry.title}, {MODELS[entry.model]}", starts, count, *memory, f"{entry.idle_cpu:.2f}"])
     head = [
         "",
         "start to first answer, s",

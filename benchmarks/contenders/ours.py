@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import process
 from benchmarks.errors import NotRun
+from visionserve.client import Client
 from visionserve.project import Project
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.instance import health
@@ -58,6 +59,9 @@ class Visionserve:
             self._server = TorchServe({mar.stem: mar}, settings, self._folder / "logs")
             for _ in health.wait_until_ready(self._server, _START_TIMEOUT):
                 pass
+            with Client(settings.inference, settings.management) as client:
+                described = client.description(mar.stem)
+                self.settings["chosen"] = f"{described['engine']} in {described['precision']}"
         except VisionserveError as error:
             raise NotRun(str(error)) from error
 

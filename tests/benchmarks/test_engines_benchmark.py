@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import engines
+from benchmarks import engines, machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +39,9 @@ def test_a_network_measured_again_takes_its_place_beside_the_others(tmp_path: Pa
 
 
 def test_kinds_of_processor_have_files_of_their_own() -> None:
-    assert engines.kind(HARDWARE) == "amd-epyc-2-cores-avx512-bf16"
-    assert engines.kind({**HARDWARE, "instructions": ["avx2"]}) == "amd-epyc-2-cores-avx2"
-    assert engines.kind({**HARDWARE, "instructions": []}) == "amd-epyc-2-cores"
+    assert machine.kind(HARDWARE) == "amd-epyc-2-cores-avx512-bf16"
+    assert machine.kind({**HARDWARE, "instructions": ["avx2"]}) == "amd-epyc-2-cores-avx2"
+    assert machine.kind({**HARDWARE, "instructions": []}) == "amd-epyc-2-cores"
 
 
 def test_the_fastest_stands_out_alone_and_in_batches(tmp_path: Path) -> None:
