@@ -1,7 +1,8 @@
 """What the choice of an engine gains a whole server: `make choice`, or `python -m benchmarks.choice`.
 
-Stock TorchServe, visionserve by OpenVINO, which is what `auto` took before it measured ncnn too, and visionserve by
-what `auto` takes now. Each kind of processor has a file of results, which stays when another machine adds its own.
+Stock TorchServe, visionserve by OpenVINO, which is what `auto` took before it measured ncnn too, and visionserve
+by what `auto` takes now. Each kind of processor has a file of results, which stays when another machine adds its
+own.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from tests.chaos.harness import reliability
@@ -16,11 +16,14 @@ from visionserve import api_key
 from visionserve.client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.chaos.harness.outcomes import Outcomes
 
-    Told = Callable[[str, Outcomes, float], None]
+    class Told(Protocol):
+        """Keeps what a fault cost; see `Row.of`."""
+
+        def __call__(self, fault: str, outcomes: Outcomes, at: float, done: float | None = None) -> None: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,8 +88,8 @@ def loaded(
 def told(request: pytest.FixtureRequest) -> Told:
     """Keeps what a fault cost, for the table."""
 
-    def tell(fault: str, outcomes: Outcomes, at: float) -> None:
-        row = Row.of(fault, outcomes, at)
+    def tell(fault: str, outcomes: Outcomes, at: float, done: float | None = None) -> None:
+        row = Row.of(fault, outcomes, at, done)
         request.config.stash[ROWS].append(row)
         print(f"\n{row}")  # noqa: T201
 

@@ -102,7 +102,7 @@ def test_one_that_answers_wrongly_is_not_reloaded(alone: Served, tmp_path: Path,
         answering_otherwise(store, tmp_path / "quick.mar").replace(store)
         done = alone.run("reload")
         traffic.wait_for(100)
-    told("an archive that answers wrongly reloaded", traffic, at)
+    told("an archive that answers wrongly reloaded, one worker", traffic, at)
     assert done.returncode == 1
     assert "quick cannot be served: " in done.stderr
     assert "golden picture" in done.stderr

@@ -88,8 +88,9 @@ def test_good_and_bad_archives_reloaded(served: Served, told: Told) -> None:
         refused = served.run("reload")
         archive.replace(good=True)
         done = served.run("reload", "quick")
+        reloaded = now()
         traffic.wait_for(200)
-    told("a bad archive reloaded, then a good one", traffic, at)
+    told("a bad archive reloaded, then a good one", traffic, at, reloaded)
     assert refused.returncode == 1
     assert "is not what was built" in refused.stderr
     assert done.returncode == 0, done.stderr

@@ -109,9 +109,10 @@ def test_a_full_disk_under_load(disk: Disk, tmp_path: Path, told: Told) -> None:
                 assert now() < end, ready.stdout + server.said
             assert ready.returncode == 1
         disk.empty()
+        emptied = now()
         server.wait_until_whole()
         traffic.wait_for(100)
-        told("the run folder's disk full, the only worker killed, then the only Java", traffic, at)
+        told("the run folder's disk full, the only worker killed, then the only Java", traffic, at, emptied)
         assert traffic.lost == {}
         assert "has no room left" in told_of
         assert "has no room left" not in server.run("status").stdout

@@ -44,7 +44,8 @@ def test_keys_changed_twenty_times_under_load(tmp_path: Path, told: Told) -> Non
                 assert status(other) == HTTPStatus.OK
                 assert not revoked or status(revoked) == HTTPStatus.UNAUTHORIZED
                 revoked = other
-        told(f"keys changed {TIMES} times", traffic, at)
+            changed = now()
+        told(f"keys changed {TIMES} times, one worker", traffic, at, changed)
         assert traffic.lost == {}
         assert traffic.count("refused") == 0
         assert server.run("ready").returncode == 0

@@ -59,15 +59,19 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
-def suffered(server: Served, faults: Faults, kind: str, traffic: Traffic, until: float) -> tuple[Outcomes, float]:
-    """Do one fault, wait until it is over, and say what became of the requests, and when it was done."""
+def suffered(
+    server: Served, faults: Faults, kind: str, traffic: Traffic, until: float
+) -> tuple[Outcomes, float, float]:
+    """Do one fault, wait until it is over, and say what became of the requests, when it began and was done."""
     wait_for_moment(now() + STEADY)
     at = now()
-    wait_until_whole(server, faults.do(kind))
+    broken = faults.do(kind)
+    done = now()
+    wait_until_whole(server, broken)
     whole = now()
     traffic.wait_for_all_before(whole)
     wait_for_moment(max(until, whole + STEADY))
-    return traffic.take(), at
+    return traffic.take(), at, done
 
 
 def wait_for_moment(moment: float) -> None:
@@ -104,9 +108,9 @@ def test_an_hour_of_faults_loses_nothing(
             print(f"\nat first: {first}")  # noqa: T201
             traffic.take()
             for number, kind in enumerate(faults.order(round(60 * minutes / every)), 1):
-                outcomes, at = suffered(server, faults, kind, traffic, begun + number * every)
-                kinds.setdefault(kind, Kind(kind, [])).each.append((outcomes, at))
-                recovery = outcomes.recovery(at)
+                outcomes, at, done = suffered(server, faults, kind, traffic, begun + number * every)
+                kinds.setdefault(kind, Kind(kind, [])).each.append((outcomes, at, done))
+                recovery = outcomes.recovery(at, done)
                 print(f"{(now() - begun) / 60:5.1f} min, {kind}: {outcomes}, recovered after {recovery:.1f} s")  # noqa: T201
                 print(f"           {Footprint.of(server, temporary)}", flush=True)  # noqa: T201
                 if lost := beyond(kind, outcomes):

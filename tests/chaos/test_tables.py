@@ -31,9 +31,17 @@ def test_the_time_until_answers_come_as_before(pauses: list[tuple[float, float]]
     assert load(*pauses).recovery(10.0) == pytest.approx(recovery, abs=0.5)
 
 
+def test_a_fault_that_takes_long_is_not_over_before_it_is_done() -> None:
+    late = load((20.0, 21.0))
+    assert late.recovery(10.0) == 0.0
+    assert late.recovery(10.0, 17.0) == pytest.approx(11.0, abs=0.5)
+
+
 def test_a_time_that_there_is_not_is_left_out() -> None:
     never = Outcomes([Asked(number / 10, number / 10 + 0.05, "answered") for number in range(30)])
     assert never.recovery(10.0) == float("inf")
     assert str(Row.of("a fault", never, 10.0)).endswith("| 0.05 |  |")
-    assert str(Kind("a fault", [(never, 10.0)])).endswith("| 0.05 |  |  |")
-    assert str(Kind("a fault", [(never, 1.02), (never, 1.02), (never, 10.0)])).endswith("| 0.05 | 0.0 |  |")
+    assert str(Kind("a fault", [(never, 10.0, 10.0)])).endswith("| 0.05 |  |  |")
+    assert str(Kind("a fault", [(never, 1.02, 1.02), (never, 1.02, 1.02), (never, 10.0, 10.0)])).endswith(
+        "| 0.05 | 0.0 |  |"
+    )

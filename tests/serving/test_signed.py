@@ -28,7 +28,7 @@ def test_a_signed_archive_is_served_from_a_copy_that_nobody_else_can_change(
     archive = Path(shutil.copy(server.archives["quick"], tmp_path))
     signing.sign(archive, release.signs())
     settings = Properties.read(project / "config.properties").on_free_ports()
-    admit = admission.signed_by([release.verifies()])
+    admit = admission.copied_if_signed_by([release.verifies()])
     with TorchServe({"quick": archive}, settings, tmp_path / "logs", admit) as running:
         archive.write_bytes(b"hostile")  # the same file, not another one of that name, before it was unpacked
         assert running.archives["quick"].is_relative_to(running.folder)

@@ -13,8 +13,8 @@ from rich.text import Text
 from visionserve.cli.console import Json, Root, note, output, print_json
 
 if TYPE_CHECKING:
-    from visionserve.archiver.engines.comparison import Rate
     from visionserve.archiver.engines.survey import Survey
+    from visionserve.archiver.engines.turns import Rate
 
 _MEBIBYTE = 1 << 20
 _BATCHES = (1, 4, 8)

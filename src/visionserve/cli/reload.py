@@ -40,7 +40,7 @@ def reload(
         raise typer.BadParameter("--keys reads no archives: leave MODEL and --gap out")
     running = _supervised(Project(root))
     if keys:
-        giving.read_again(Path(running.orders))
+        giving.reload_keys(Path(running.orders))
         output.print("read again: keys and certificate")
         return
     with busy("a new instance is loading"):

@@ -138,14 +138,14 @@ def _trusting(files: Sequence[Path], *, edge: bool) -> Admission:
     from visionserve.server.instance import admission
 
     if not files:
-        return admission.kept if edge else admission.chosen
+        return admission.copied if edge else admission.linked
     from visionserve.signatures.keys import PublicKey
 
     keys = [PublicKey.read(file) for file in files]
     for key in keys:
         if key.exposed:
             note(f"{key.path} may be changed by others (mode {key.exposed}): chmod 644 {key.path}")
-    return admission.signed_by(keys)
+    return admission.copied_if_signed_by(keys)
 
 
 def _prepared(project: Project, targets: list[str], said: Stated, *, offline: bool) -> Mapping[str, Path]:

@@ -1,1 +1,1 @@
-"""Runs TorchServe: finds Java, starts the server, waits until it truly answers, stops all of it."""
+"""Runs TorchServe behind HAProxy: settings, instances, the edge before them, and who looks after all."""

@@ -11,9 +11,9 @@ import pytest
 from tests.support import quick
 from tests.support.unpacked import source, unpacked
 
-from visionserve.archiver.engines import comparison, peak, survey, variants
-from visionserve.archiver.engines.comparison import Figures, Rate
+from visionserve.archiver.engines import peak, survey, turns, variants
 from visionserve.archiver.engines.engine_process import EngineProcess
+from visionserve.archiver.engines.turns import Figures, Rate
 from visionserve.archiver.engines.variants import Variant
 from visionserve.runtime.engines import openvino
 from visionserve.runtime.engines.loading import Way
@@ -82,7 +82,7 @@ def test_an_engine_that_dies_costs_the_others_nothing(mar: Path, tmp_path: Path)
     (damaged / "quick.pth").write_bytes(b"no weights")
     absent = Variant(NCNN, folder, "it is not here")
     three = [Variant(EAGER, folder), Variant(Way("eager", "bf16"), damaged), absent]
-    found = comparison.compare(three, 1, [1], 0.01, steps)
+    found = turns.compare(three, 1, [1], 0.01, steps)
     assert isinstance(found[0], Figures)
     assert isinstance(found[1], Variant)
     assert "quick.pth cannot be read as weights" in str(found[1].lacks)

@@ -94,11 +94,15 @@ class Outcomes:
         """Seconds of the longest request."""
         return max((each.end - each.start for each in list(self.asked)), default=0.0)
 
-    def recovery(self, fault: float) -> float:
+    def recovery(self, fault: float, done: float | None = None) -> float:
         """Seconds from a fault until answers came as fast as before it, and went on doing so.
 
         As fast is at least `_SHARE` of the rate of the two seconds before the fault, in each window that begins
         within `_STAYING` seconds. Infinity, if that did not come while there was load.
+
+        Args:
+            fault: When it began.
+            done: When it had been done, if that took a while: what is well before then may not stay so.
         """
         ends = sorted(each.end for each in self.asked if each.outcome == "answered")
         before = [end for end in ends if fault - 2.0 <= end < fault]
@@ -108,7 +112,7 @@ class Outcomes:
         window = max(0.5, _ANSWERS / rate)
         last = max(each.start for each in self.asked) - window
         found, start = fault, fault
-        while start < min(last, found + _STAYING):
+        while start < min(last, max(found, done or fault) + _STAYING):
             if bisect(ends, start + window) - bisect(ends, start) < _SHARE * rate * window:
                 found = start + window
             start += window / 5

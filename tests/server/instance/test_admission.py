@@ -45,7 +45,7 @@ def test_what_was_verified_is_a_copy_that_later_changes_do_not_reach(
     flowers: Path, place: Path, release: Files
 ) -> None:
     right = flowers.read_bytes()
-    assert admission.signed_by([release.verifies()])(flowers, place) == place
+    assert admission.copied_if_signed_by([release.verifies()])(flowers, place) == place
     with flowers.open("r+b") as file:  # the same file, not another one of that name
         file.write(b"hostile")
     assert place.read_bytes() == right
@@ -65,20 +65,20 @@ def test_what_was_changed_only_while_it_was_copied_is_refused(
 
     monkeypatch.setattr(shutil, "copyfile", between)
     with pytest.raises(SignatureError, match="it has changed since"):
-        admission.signed_by([release.verifies()])(flowers, place)
+        admission.copied_if_signed_by([release.verifies()])(flowers, place)
 
 
 def test_a_link_is_admitted_as_what_it_leads_to(flowers: Path, place: Path, release: Files) -> None:
     elsewhere = flowers.parent / "elsewhere"
     flowers.rename(elsewhere)
     flowers.symlink_to(elsewhere)
-    assert admission.signed_by([release.verifies()])(flowers, place) == place
+    assert admission.copied_if_signed_by([release.verifies()])(flowers, place) == place
     assert not place.is_symlink()
 
 
 def test_a_name_that_was_not_signed_is_not_served(flowers: Path, place: Path, release: Files) -> None:
     with pytest.raises(SignatureError, match=r"was signed as 'flowers\.mar', not as 'trees\.mar'"):
-        admission.signed_by([release.verifies()])(flowers, place.with_name("trees.mar"))
+        admission.copied_if_signed_by([release.verifies()])(flowers, place.with_name("trees.mar"))
 
 
 def test_a_server_is_not_started_for_an_archive_that_is_refused(
@@ -90,7 +90,7 @@ def test_a_server_is_not_started_for_an_archive_that_is_refused(
     private.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(private))
     properties = Properties.read(REPOSITORY / "config.properties").on_free_ports()
-    admit = admission.signed_by([release.verifies()])
+    admit = admission.copied_if_signed_by([release.verifies()])
     with pytest.raises(SignatureError, match=r"trees\.mar is not what was signed"):
         TorchServe({"flowers": flowers, "trees": trees}, properties, tmp_path / "logs", admit)
     assert list(private.iterdir()) == []
@@ -100,6 +100,6 @@ def test_a_server_is_not_started_for_an_archive_that_is_refused(
 def test_what_is_served_unsigned_is_a_copy_too(tmp_path: Path, place: Path) -> None:
     archive = pack(tmp_path / "model_store", "flowers")
     right = archive.read_bytes()
-    assert admission.kept(archive, place) == place
+    assert admission.copied(archive, place) == place
     archive.write_bytes(right[:100])  # as `cp` does with a file that is there
     assert place.read_bytes() == right

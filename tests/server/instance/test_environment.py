@@ -72,8 +72,8 @@ def test_a_name_that_torchserve_keeps_from_workers_is_told() -> None:
         environment.passed({"HF_TOKEN": "x"}, ["HF_TOKEN"], "(AWS_.*|.*TOKEN.*)")
 
 
-@pytest.mark.parametrize("kept", ["VISIONSERVE_.*", ".*"])
-def test_what_workers_need_to_share_the_cores_cannot_be_hidden(kept: str) -> None:
-    assert environment.passed({}, kept=kept) == {"VISIONSERVE_INSTANCES": "1"}
+@pytest.mark.parametrize("withheld", ["VISIONSERVE_.*", ".*"])
+def test_what_workers_need_to_share_the_cores_cannot_be_hidden(withheld: str) -> None:
+    assert environment.passed({}, withheld=withheld) == {"VISIONSERVE_INSTANCES": "1"}
     with pytest.raises(ServerError, match="instances: 1"):
-        environment.passed({}, kept=kept, instances=2)
+        environment.passed({}, withheld=withheld, instances=2)

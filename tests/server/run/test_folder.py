@@ -76,7 +76,7 @@ def test_a_long_path_gets_a_short_name(tmp_path: Path) -> None:
     (made.path / "there").touch()
     assert (deep / ".visionserve" / "run" / "there").exists()
     assert made.link is not None
-    assert set(made.places) == {deep / ".visionserve" / "run", made.link.parent}
+    assert set(made.to_remove) == {deep / ".visionserve" / "run", made.link.parent}
     made.remove()
     assert not (deep / ".visionserve" / "run").exists()
     assert not made.link.parent.exists()

@@ -26,12 +26,12 @@ from visionserve.server.run.warden import Warden
 guarded = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True,
                            start_new_session=True)
 keeper = Warden()
-keeper.guard(guarded.pid)
-keeper.remove(Path(sys.argv[1]))
+keeper.guard_session(guarded.pid)
+keeper.guard_folder(Path(sys.argv[1]))
 print(guarded.pid, guarded.stdout.readline().strip(), keeper.pid, flush=True)
 input()
-keeper.release(guarded.pid)
-keeper.forget(Path(sys.argv[1]))
+keeper.let_go_session(guarded.pid)
+keeper.let_go_folder(Path(sys.argv[1]))
 keeper.close()
 """
 
@@ -70,7 +70,7 @@ def test_a_signal_to_the_terminals_group_does_not_end_the_warden() -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(keeper.pid, number)
         guarded = subprocess.Popen(["sleep", "60"], start_new_session=True)
-        keeper.guard(guarded.pid)
+        keeper.guard_session(guarded.pid)
         keeper.close()
         try:
             assert guarded.wait(10) == -signal.SIGKILL
@@ -85,8 +85,8 @@ def test_a_killed_warden_does_not_disturb_whom_it_served() -> None:
     keeper = Warden()
     os.kill(keeper.pid, signal.SIGKILL)
     psutil.Process(keeper.pid).wait(10)
-    keeper.guard(1)
-    keeper.release(1)
+    keeper.guard_session(1)
+    keeper.let_go_session(1)
     keeper.close()
 
 
@@ -97,16 +97,16 @@ def test_a_killed_warden_is_revived_and_guards_what_it_guarded(tmp_path: Path) -
     before, released, after = sessions
     keeper = Warden()
     try:
-        keeper.guard(before.pid)
-        keeper.guard(released.pid)
-        keeper.remove(folder)
+        keeper.guard_session(before.pid)
+        keeper.guard_session(released.pid)
+        keeper.guard_folder(folder)
         first = keeper.pid
         keeper.revive()
         assert keeper.pid == first  # it was well
         os.kill(first, signal.SIGKILL)
         psutil.Process(first).wait(10)
-        keeper.release(released.pid)
-        keeper.guard(after.pid)
+        keeper.let_go_session(released.pid)
+        keeper.guard_session(after.pid)
         keeper.revive()
         assert keeper.pid != first
         keeper.close()
@@ -123,7 +123,7 @@ def test_what_is_released_and_forgotten_is_let_be(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     said = [["remove", str(kept)], ["forget", str(kept)], ["guard", "999999999"], ["release", "999999999"]]
-    warden.watch(map(json.dumps, said), lambda _: None)
+    warden.follow(map(json.dumps, said), lambda _: None)
     assert kept.exists()
 
 
@@ -132,7 +132,7 @@ def test_a_folder_whose_name_has_a_line_end_is_removed_and_no_other(tmp_path: Pa
     other.mkdir()
     folder.mkdir()
     keeper = Warden()
-    keeper.remove(folder)
+    keeper.guard_folder(folder)
     keeper.close()
     assert other.exists()
     assert not folder.exists()
@@ -149,7 +149,7 @@ def test_a_stopped_warden_is_as_good_as_killed(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     keeper = Warden()
-    keeper.remove(folder)
+    keeper.guard_folder(folder)
     first = keeper.pid
     stop(first)
     keeper.revive()
@@ -194,8 +194,8 @@ def test_a_late_one_is_found_and_ended_by_the_next_server(tmp_path: Path) -> Non
     project = Project(tmp_path)
     made = RunFolder.make(project)
     keeper = Warden()
-    for place in made.places:
-        keeper.remove(place)
+    for place in made.to_remove:
+        keeper.guard_folder(place)
     end = time.monotonic() + 10
     while Path(psutil.Process(keeper.pid).cwd()) != made.path.resolve():
         assert time.monotonic() < end

@@ -54,7 +54,7 @@ def test_an_update_and_a_healed_edge_need_no_good_files(front: Front, tmp_path: 
     trusted = tmp_path / "trusted.pem"
     trusted.write_bytes((tmp_path / "certificate.pem").read_bytes())
     key = client_keys.new(tmp_path / "keys", "second")
-    front.reread()
+    front.reload_keys()
 
     def ask(path: str, key: str) -> int:
         return requests.get(front.url + path, headers=bearer(key), verify=str(trusted), timeout=20).status_code
@@ -65,7 +65,7 @@ def test_an_update_and_a_healed_edge_need_no_good_files(front: Front, tmp_path: 
     front.show({"n": pack(tmp_path / "store", "n")})
     assert [ask("/v2/models/m", key), ask("/v2/models/n", key)] == [404, 200]
     with pytest.raises(ServerError, match=r"keys:1: "):
-        front.reread()
+        front.reload_keys()
     (haproxy,) = [each for each in psutil.Process().children() if each.name() == "haproxy"]
     os.killpg(haproxy.pid, signal.SIGKILL)
     psutil.wait_procs([haproxy], timeout=10)
@@ -78,7 +78,7 @@ def test_an_update_and_a_healed_edge_need_no_good_files(front: Front, tmp_path: 
     certify(tmp_path, 2)
     (tmp_path / "keys").unlink()
     other = client_keys.new(tmp_path / "keys", "third")
-    front.reread()
+    front.reload_keys()
     assert front.trouble == ""
     trusted.write_bytes((tmp_path / "certificate.pem").read_bytes())
     assert [ask("/v2/models/n", key), ask("/v2/models/n", other)] == [401, 200]

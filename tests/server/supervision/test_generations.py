@@ -26,7 +26,7 @@ def test_what_was_admitted_stays_until_nobody_needs_it(tmp_path: Path) -> None:
     run.mkdir()
     archive.write_bytes(b"old")
     other.write_bytes(b"other")
-    generations = Generations({"a": archive, "b": other}, run, admission.kept)
+    generations = Generations({"a": archive, "b": other}, run, admission.copied)
     first = generations.keep()
     replace(archive, b"new")
     second = {**first, **generations.keep(["a"])}
@@ -41,7 +41,7 @@ def test_what_was_admitted_stays_until_nobody_needs_it(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_served_and_an_archive_that_is_gone_are_named(tmp_path: Path) -> None:
-    generations = Generations({"b": tmp_path / "b.mar", "a": tmp_path / "a.mar"}, tmp_path, admission.kept)
+    generations = Generations({"b": tmp_path / "b.mar", "a": tmp_path / "a.mar"}, tmp_path, admission.copied)
     with pytest.raises(ServerError, match="c is not served; served are a, b"):
         generations.keep(["c"])
     with pytest.raises(ServerError, match=r"a\.mar is not there any more"):

@@ -78,13 +78,13 @@ def test_where_none_has_a_worker_clients_wait_for_all(serving: Instances, told: 
 def test_one_that_leaves_is_not_led_back_to(serving: Instances, told: Told) -> None:
     first = next(iter(serving))
     dies(serving, "a")
-    serving.close(first)
+    first.is_leaving = True
     dies(serving, "a", dead=False)
-    assert told.all == [("give_up", "a"), ("down", "a")]
+    assert told.all == [("give_up", "a")]
     assert serving.open_slots == ["b"]
 
 
-@pytest.mark.parametrize("way", ["end", "retire", "close"])
+@pytest.mark.parametrize("way", ["end", "retire"])
 def test_an_edge_that_died_just_now_keeps_no_instance_alive(way: str, serving: Instances) -> None:
     class Dead:
         states: ClassVar = {"a": "up", "b": "up"}
@@ -100,10 +100,13 @@ def test_an_edge_that_died_just_now_keeps_no_instance_alive(way: str, serving: I
     first = next(iter(serving))
     first.server = cast("Any", SimpleNamespace(stop=lambda *, at_once: ended.append(at_once)))
     cast("Any", first.watch).end = lambda: None
-    {"end": serving.end, "retire": lambda one: serving.retire(one, 0.2), "close": serving.close}[way](first)
+    if way == "end":
+        serving.end(first)
+    else:
+        serving.retire(first, 0.2)
     assert serving.open_slots == ["b"]
-    assert ended == ([] if way == "close" else [True])
-    assert (first in serving) == (way == "close")
+    assert ended == [True]
+    assert first not in serving
 
 
 def test_what_the_edge_did_not_hear_it_is_told_again(serving: Instances, told: Told) -> None:
@@ -111,9 +114,10 @@ def test_what_the_edge_did_not_hear_it_is_told_again(serving: Instances, told: T
     serving.lead()
     serving.lead()
     assert told.all == [("up", "a")]
-    serving.close(next(iter(serving)))
+    next(iter(serving)).is_leaving = True
+    told.states["a"] = "down"
     serving.lead()
-    assert told.all == [("up", "a"), ("down", "a")]
+    assert told.all == [("up", "a")]
 
 
 @pytest.mark.parametrize("odd", [RuntimeError("odd"), ServerError("no")])

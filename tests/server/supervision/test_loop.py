@@ -125,7 +125,7 @@ def test_instances_are_looked_at_whether_the_edge_is_there_or_not(
     assert caplog.text.count("HAProxy does not answer") == 1
     served.look()  # it is not asked ten times a second
     assert caplog.text.count("HAProxy does not answer") == 1
-    edge.lost, served._tell_at = False, 0.0
+    edge.lost, served._edge_at = False, 0.0
     served.look()
     assert edge.told == [True]
 
@@ -147,7 +147,7 @@ def test_a_record_that_cannot_be_written_is_written_later(
 
     monkeypatch.setattr(record, "write", write)
     served.look()
-    served._tell_at = 0.0
+    served._edge_at = 0.0
     served.look()
     served.look()
     assert wrote == [running, running]

@@ -218,7 +218,7 @@ def test_what_nobody_thought_of_is_told_if_it_stays(
         next(failures)
         raise OSError("no thread can be had")
 
-    monkeypatch.setattr(watch, "Proof", lambda: SimpleNamespace(is_done=False, is_begun=False, begin=fail))
+    monkeypatch.setattr(watch, "Question", lambda: SimpleNamespace(is_done=False, is_begun=False, begin=fail))
     watching = Watch(watched, 1.0)
     try:
         wait_until(lambda: watching.reason is not None)

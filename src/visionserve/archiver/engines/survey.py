@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from visionserve.archiver.engines import comparison, multiplications, peak, variants
-from visionserve.archiver.engines.comparison import Figures
+from visionserve.archiver.engines import multiplications, peak, turns, variants
+from visionserve.archiver.engines.turns import Figures
 from visionserve.runtime import archive
 from visionserve.runtime.engines import Source
 from visionserve.runtime.machine import cores
@@ -100,7 +100,7 @@ def make(
         for way in progress(variants.WAYS, "making what engines need"):
             folder = source.folder.parent / str(way).replace(" ", "-")
             made[way] = variants.make(source, way, known.pixels, folder, made)
-        found = comparison.compare(
+        found = turns.compare(
             list(made.values()), threads, batches, seconds, lambda turns: progress(turns, "engines in turns")
         )
     return Survey(

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 class Keeper(Protocol):
     """Ends and removes what it is told of when this process is killed."""
 
-    def guard(self, session: int) -> None:
+    def guard_session(self, session: int) -> None:
         """End a session, named by its leader's process id."""
 
-    def release(self, session: int) -> None:
+    def let_go_session(self, session: int) -> None:
         """Forget a session that has ended."""
 
-    def remove(self, folder: Path) -> None:
+    def guard_folder(self, folder: Path) -> None:
         """Remove a folder."""
 
-    def forget(self, folder: Path) -> None:
+    def let_go_folder(self, folder: Path) -> None:
         """Forget a folder that is gone."""
 
 
@@ -57,7 +57,7 @@ def process(
         start_new_session=True,
     )
     if keeper is not None:
-        keeper.guard(started.pid)
+        keeper.guard_session(started.pid)
     with started:
         try:
             yield started
@@ -65,7 +65,7 @@ def process(
             with suppress(ProcessLookupError):
                 os.killpg(started.pid, signal.SIGKILL)
             if keeper is not None:
-                keeper.release(started.pid)
+                keeper.let_go_session(started.pid)
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def folder(keeper: Keeper | None, prefix: str = "visionserve-") -> Iterator[Path
     """A temporary folder, removed when the block ends, or by the keeper."""
     with tempfile.TemporaryDirectory(prefix=prefix) as made:
         if keeper is not None:
-            keeper.remove(Path(made))
+            keeper.guard_folder(Path(made))
         yield Path(made)
     if keeper is not None:
-        keeper.forget(Path(made))
+        keeper.let_go_folder(Path(made))

@@ -52,7 +52,11 @@ def order(path: Path, command: str) -> None:
 
 
 def table(text: str) -> list[dict[str, str]]:
-    """What `show stat` says, a row for each frontend, backend and server."""
+    """What `show stat` says, a row for each frontend, backend and server.
+
+    Raises:
+        ServerError: It is no table.
+    """
     start = text.find(TABLE)
     if start < 0:
         raise ServerError(f"HAProxy's statistics cannot be read: {text[:80]!r}")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from visionserve.server import private_file
-from visionserve.server.edge import commands, configuration, figures
+from visionserve.server.edge import commands, configuration, statistics
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from visionserve.server.edge.access.client_keys import Key
-    from visionserve.server.edge.figures import Figures, State
+    from visionserve.server.edge.statistics import Figures, State
 
 # The sockets and maps by which it is told, in the folder that HAProxy runs in.
 WORKER, MASTER, OWN = "worker.sock", "master.sock", "own.sock"
@@ -149,7 +149,7 @@ class Control:
         past = [self._ask_old(pid, "show stat") for pid in self.workers(old=True)]
         # One that has just answered its last request and ended says nothing, or the master that it is not there.
         old = [row for said in past if commands.TABLE in said for row in commands.table(said)]
-        return figures.read(current, old, tuple(self.states))
+        return statistics.read(current, old, tuple(self.states))
 
     def workers(self, *, old: bool = False) -> list[int]:
         """The process ids of HAProxy's workers: the one that takes connections, or those that end their last."""
@@ -179,7 +179,7 @@ class Control:
         up = sum(each == "up" for each in states.values())
         facts = {"up": up, configuration.HOP + slot: int(state == "up")}
         said = [
-            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in figures.BACKENDS),
+            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in statistics.BACKENDS),
             *(f"set map {FACTS} {name} {value}" for name, value in facts.items()),
         ]
         commands.order(self._folder / WORKER, "; ".join(said))

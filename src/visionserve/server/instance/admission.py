@@ -1,4 +1,4 @@
-"""What may be served: decided when the archives are put where TorchServe takes them from."""
+"""What may be served, decided when it gets into a server's own folder: as a link, a copy, or a signed copy."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 Admission = Callable[[Path, Path], Path]
 
 
-def chosen(archive: Path, place: Path) -> Path:
-    """Admit what the user has chosen: TorchServe follows links in its model store."""
+def linked(archive: Path, place: Path) -> Path:
+    """Admit any archive, by a link, which TorchServe follows in its model store."""
     place.symlink_to(archive.resolve())
     return archive
 
 
-def kept(archive: Path, place: Path) -> Path:
-    """Admit what the user has chosen, as it is now, whatever the model store holds later.
+def copied(archive: Path, place: Path) -> Path:
+    """Admit any archive, as it is now, whatever the model store holds later.
 
     A copy, and no second name for the same file: `cp` writes into a file that is there, and while it does, or when
     it has brought another model, what is served would be judged by what is not.
@@ -34,7 +34,7 @@ def kept(archive: Path, place: Path) -> Path:
     return place
 
 
-def signed_by(keys: Sequence[PublicKey]) -> Admission:
+def copied_if_signed_by(keys: Sequence[PublicKey]) -> Admission:
     """Admit what one of the keys has signed, under the name that it was signed for.
 
     Whoever may write to the model store can change an archive at any time. So it is copied to the server's private

@@ -39,7 +39,7 @@ _OURS = ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION", "PYTHONPATH", "PY
 
 
 def passed(
-    environment: Mapping[str, str], named: Sequence[str] = (), kept: str = "", instances: int = 1
+    environment: Mapping[str, str], named: Sequence[str] = (), withheld: str = "", instances: int = 1
 ) -> dict[str, str]:
     """The part of an environment that TorchServe is started with, and what tells workers who shares their cores.
 
@@ -47,16 +47,16 @@ def passed(
         instances: How many TorchServes share this machine's cores.
         environment: What there is.
         named: Further variables to pass, as `environment` in server.yaml names them.
-        kept: The pattern of those that TorchServe keeps from workers, its `blacklist_env_vars`.
+        withheld: The pattern of those that TorchServe keeps from workers, its `blacklist_env_vars`.
 
     Raises:
         ServerError: One that is named, or that workers need, could not get there.
     """
     for name in named:
-        _require_passable(name, kept)
-    if instances > 1 and _is_hidden(cores.SHARED_BY, kept):
+        _require_passable(name, withheld)
+    if instances > 1 and _is_hidden(cores.SHARED_BY, withheld):
         raise ServerError(
-            f"config.properties: blacklist_env_vars={kept} keeps {cores.SHARED_BY} from workers, each of which"
+            f"config.properties: blacklist_env_vars={withheld} keeps {cores.SHARED_BY} from workers, each of which"
             " would compute with all cores; let it pass, or serve with instances: 1"
         )
     chosen = {name: value for name, value in environment.items() if name in named or _is_harmless(name)}
@@ -69,18 +69,18 @@ def _is_harmless(name: str) -> bool:
     return name in _NAMES or name.startswith(_PREFIXES)
 
 
-def _require_passable(name: str, kept: str) -> None:
+def _require_passable(name: str, withheld: str) -> None:
     if name in _OURS or name.startswith("TS_"):
         raise ServerError(f"server.yaml: environment names {name}, which would change how TorchServe is run")
-    if _is_hidden(name, kept):
+    if _is_hidden(name, withheld):
         raise ServerError(
-            f"server.yaml: environment names {name}, which blacklist_env_vars={kept} in config.properties keeps"
-            " from workers; change one of them"
+            f"server.yaml: environment names {name}, which blacklist_env_vars={withheld} in config.properties"
+            " keeps from workers; change one of them"
         )
 
 
-def _is_hidden(name: str, kept: str) -> bool:
+def _is_hidden(name: str, withheld: str) -> bool:
     try:
-        return bool(kept) and re.fullmatch(kept, name) is not None
+        return bool(withheld) and re.fullmatch(withheld, name) is not None
     except re.error:
         return False  # a pattern of Java's

@@ -48,8 +48,8 @@ class TorchServe:
         instances: How many such servers share this machine's cores.
 
     Raises:
-        ServerError: The settings open what must stay closed, Java's heap holds no full queue, a port is taken, or
-            there is no Java.
+        ServerError: The settings open what must stay closed, Java's heap cannot hold a model's full queue, a port
+            is taken, or there is no Java.
         SignatureError: An archive is not admitted.
     """
 
@@ -58,7 +58,7 @@ class TorchServe:
         archives: Mapping[str, Path],
         properties: Properties,
         logs: Path,
-        admit: Admission = admission.chosen,
+        admit: Admission = admission.linked,
         folder: Path | None = None,
         warden: Warden | None = None,
         variables: Sequence[str] = (),
@@ -79,7 +79,7 @@ class TorchServe:
         self._store = self.folder / "model_store"
         self._warden, self._shared = warden or Warden(), warden is not None
         try:
-            self._warden.remove(self.folder)
+            self._warden.guard_folder(self.folder)
             with writing(self.folder):
                 self._store.mkdir()
                 self.archives = {
@@ -89,7 +89,7 @@ class TorchServe:
         except BaseException:
             self._remove()
             raise
-        self._warden.guard(self.process.pid)
+        self._warden.guard_session(self.process.pid)
 
     def _start(self, executable: Path) -> subprocess.Popen[bytes]:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -155,12 +155,12 @@ class TorchServe:
                 os.killpg(self.process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):  # a disk or a device that hangs holds up nobody else
                 self.process.wait(_STOP_TIMEOUT)
-            self._warden.release(self.process.pid)
+            self._warden.let_go_session(self.process.pid)
             self._remove()
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._warden.forget(self.folder)
+        self._warden.let_go_folder(self.folder)
         if not self._shared:
             self._warden.close()
 

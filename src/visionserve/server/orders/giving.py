@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What can be ordered.
-STATUS, RELOAD, READ_AGAIN = "status", "reload", "read again"
+STATUS, RELOAD, RELOAD_KEYS = "status", "reload", "reload keys"
 
 _ANSWERED = 10.0  # seconds within which the supervisor says what it does
 
@@ -47,13 +47,13 @@ def reload(path: Path, models: Sequence[str], *, gap: bool) -> Iterator[tuple[st
         yield said["model"], said["seconds"]
 
 
-def read_again(path: Path) -> None:
+def reload_keys(path: Path) -> None:
     """Have keys and certificate read anew, and wait until they are.
 
     Raises:
         ServerError: Nobody takes orders, or one of them cannot be read.
     """
-    for _ in _give(path, {"order": READ_AGAIN}):
+    for _ in _give(path, {"order": RELOAD_KEYS}):
         pass
 
 

@@ -16,13 +16,14 @@ class Status:
     Attributes:
         is_ready: Whether every model is proven and all workers are there.
         is_draining: Whether it was asked to end, and answers what it has accepted.
-        trouble: Why it has fewer instances than it should, no room on a disk, or other keys or another certificate
-            than their files hold; empty if all is well.
+        trouble: Why it has fewer instances than it should, what is wrong with those it has, no room on a disk, an
+            edge that does not answer, or other keys or another certificate than their files hold; empty if all is
+            well.
         instances: The management address of each instance that serves, by the name of its slot.
         workers_restarted: How often TorchServe has started a worker again, in the instances that serve.
-        replaced: How often instances were replaced, for each reason.
+        replaced: How often an instance was found to be of no use, for each reason.
         reloads: How often other archives were taken.
-        edge_restarts: How often HAProxy ended and was started again.
+        edge_restarts: How often HAProxy ended, or did not answer, and was started again.
     """
 
     is_ready: bool

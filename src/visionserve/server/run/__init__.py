@@ -1,1 +1,1 @@
-"""What a running server leaves on disk, and what makes sure that it leaves nothing else behind."""
+"""What a running server leaves on disk and beside itself, and how it is found: folder, lock, record, warden."""

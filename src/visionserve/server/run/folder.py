@@ -67,14 +67,14 @@ class RunFolder:
         return self.path / "orders.sock"
 
     @property
-    def places(self) -> list[Path]:
+    def to_remove(self) -> list[Path]:
         """The folders to remove when the server is gone: its own, and that of the short link to it."""
         return [self.path.resolve(), *([self.link.parent] if self.link else [])]
 
     def remove(self) -> None:
         """Remove all of it."""
-        for place in self.places:
-            shutil.rmtree(place, ignore_errors=True)
+        for path in self.to_remove:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_short(path: Path) -> bool:
@@ -83,7 +83,7 @@ def is_short(path: Path) -> bool:
 
 
 def clear(project: Project) -> int:
-    """End what a killed server has left in a project's run folder, and remove that; only its next server may.
+    """End what a killed server has left in a project's run folder, and remove that; the caller holds the lock.
 
     Returns:
         How many processes were ended.

@@ -27,8 +27,9 @@ class Running:
 
     Attributes:
         inference: Base URL of the address that clients ask.
-        management: Where TorchServe's management API is: a base URL, or `unix:` and a socket's path.
-        archives: The file of each served model.
+        management: Where the management API of the instance is that was started last: a base URL, or `unix:` and a
+            socket's path.
+        archives: The file of each model in it.
         orders: The socket on which its supervisor takes orders; empty without one.
         drain_seconds: The longest that accepted requests may take when it is to end.
         own: Where its own commands ask, as clients do but without a key; empty where that is the clients' address.

@@ -59,19 +59,19 @@ class Warden:
         """Its process id."""
         return self._process.pid
 
-    def guard(self, session: int) -> None:
+    def guard_session(self, session: int) -> None:
         """End a session, named by its leader's process id, when this process ends."""
         self._keep(_GUARD, str(session))
 
-    def release(self, session: int) -> None:
+    def let_go_session(self, session: int) -> None:
         """Forget a session that has ended."""
         self._let_go(_RELEASE, str(session))
 
-    def remove(self, folder: Path) -> None:
+    def guard_folder(self, folder: Path) -> None:
         """Remove a folder when this process ends."""
         self._keep(_REMOVE, str(folder))
 
-    def forget(self, folder: Path) -> None:
+    def let_go_folder(self, folder: Path) -> None:
         """Remove a folder no more: it is gone."""
         self._let_go(_FORGET, str(folder))
 
@@ -130,7 +130,7 @@ class Warden:
             self._told.flush()
 
 
-def watch(lines: Iterable[str] | IO[str], enter: Callable[[str], None]) -> None:
+def follow(lines: Iterable[str] | IO[str], enter: Callable[[str], None]) -> None:
     """The warden's own work: follow what is said until nothing more can be, then end what is guarded.
 
     Args:
@@ -164,4 +164,4 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # only the end of the supervisor ends it
     print("ready", flush=True)  # noqa: T201
-    watch(sys.stdin, os.chdir)
+    follow(sys.stdin, os.chdir)

@@ -25,7 +25,7 @@ def size(properties: Properties, mar: Path) -> int:
 
 
 def complaint(properties: Properties, archives: Mapping[str, Path], limits: LimitSettings) -> str | None:
-    """A sentence if a queue is shorter than what an instance is given at once, and None if none is."""
+    """A sentence if a queue is not longer than what an instance is given at once, and None if all are."""
     given = limits.concurrent + limits.large
     for name, mar in archives.items():
         waiting = size(properties, mar)

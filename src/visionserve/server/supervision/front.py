@@ -157,7 +157,7 @@ class Front:
         self._archives = archives
         self._edge.reload(metadata=self._described(), strict=False)
 
-    def reread(self) -> None:
+    def reload_keys(self) -> None:
         """Read keys and certificate anew; no request is lost.
 
         Raises:

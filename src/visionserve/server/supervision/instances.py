@@ -136,7 +136,7 @@ class Instances:
         taken = {instance.slot.name for instance in self._all}
         slot = next((slot for slot in self._slots if slot.name not in taken), None)
         if slot is None:
-            raise ServerError(f"all {len(self._slots)} places for instances are taken")
+            raise ServerError(f"all {len(self._slots)} slots are taken")
         for archive in archives.values():
             store.require_undamaged(archive)
         server = self._setup.start(slot.name, archives)
@@ -180,13 +180,6 @@ class Instances:
                 logger.warning("instance %s %s", slot, "has no worker" if aside else "has workers again")
             each.is_aside = aside
 
-    def close(self, instance: Instance) -> None:
-        """Give an instance no more requests; what it has, it answers."""
-        instance.is_leaving = True
-        # A HAProxy that died just now has no requests for it, and the next one is started without it.
-        with suppress(ServerError):
-            self._control().down(instance.slot.name)
-
     def retire(self, instance: Instance, seconds: float) -> None:
         """Give an instance no more requests, wait for the answers to those that it has, and end it.
 
@@ -195,7 +188,8 @@ class Instances:
             seconds: The longest to wait.
         """
         instance.is_leaving = True
-        with suppress(ServerError):  # as in `close`
+        # A HAProxy that died just now has no requests for it, and the next one is started without it.
+        with suppress(ServerError):
             self._control().drain(instance.slot.name)
         end = time.monotonic() + seconds
         try:
@@ -217,7 +211,9 @@ class Instances:
         """End an instance; what it has is asked again of the others."""
         if instance not in self._all:
             return
-        self.close(instance)
+        instance.is_leaving = True
+        with suppress(ServerError):  # as in `retire`
+            self._control().down(instance.slot.name)
         self._all.remove(instance)
         instance.watch.end()
         instance.server.stop(at_once=True)

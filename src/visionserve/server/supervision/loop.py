@@ -76,7 +76,7 @@ class Loop:
         )
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._draining = False
-        self._told_at = self._tell_at = 0.0
+        self._alive_at = self._edge_at = 0.0
         self._untold: record.Running | None = None
         self._reloads = 0
 
@@ -109,16 +109,16 @@ class Loop:
                 time.sleep(_AFTER_ERROR)
 
     def look(self) -> None:
-        """Look at all that can die.
+        """Start again what died, end what answers wrongly, and tell the edge and a service manager how things are.
 
         Raises:
             Ending: This server was asked to end.
         """
         if self._asked() and not self._draining:
             raise Ending
-        if time.monotonic() - self._told_at > _WATCHED:
+        if time.monotonic() - self._alive_at > _WATCHED:
             notify.tell("WATCHDOG=1")
-            self._told_at = time.monotonic()
+            self._alive_at = time.monotonic()
         self._warden.revive()
         for instance in self.instances:
             code = instance.server.process.poll()
@@ -128,11 +128,11 @@ class Loop:
                 self._replicas.lose(instance, instance.watch.reason)
             elif instance.watch.reason is not None and not instance.is_leaving:
                 self._replicas.report(instance, instance.watch.reason)
-        if time.monotonic() > self._tell_at:
-            self._tell()
+        if time.monotonic() > self._edge_at:
+            self._tend_edge()
 
-    def _tell(self) -> None:
-        """Tell the edge of the instances, and other commands of all; what fails is tried again after a while."""
+    def _tend_edge(self) -> None:
+        """Start the edge again if it died, and tell it of the instances; what fails is tried again later."""
         try:
             self._front.revive(self.instances.open_slots)
             self.instances.lead()
@@ -144,7 +144,7 @@ class Loop:
         except (VisionserveError, OSError) as error:
             # HAProxy was killed just now, or cannot be started, or a disk is full.
             _log(error)
-            self._tell_at = time.monotonic() + _AFTER_ERROR
+            self._edge_at = time.monotonic() + _AFTER_ERROR
 
     def _started(self, instance: Instance, seconds: float) -> None:
         self._untold = record.Running(
@@ -157,7 +157,7 @@ class Loop:
         )
         with suppress(ServerError):  # HAProxy was killed just now; its next one is told
             self._front.control.set_restart_time(seconds)
-        self._tell()
+        self._tend_edge()
 
     def obey(self, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Do what another command orders, and tell it what comes of it; called in a thread of the order's own.
@@ -167,8 +167,8 @@ class Loop:
         match order:
             case {"order": giving.STATUS}:
                 yield self.status().write()
-            case {"order": giving.READ_AGAIN}:
-                yield from carried_out(self._events, lambda _: self._front.reread())
+            case {"order": giving.RELOAD_KEYS}:
+                yield from carried_out(self._events, lambda _: self._front.reload_keys())
             case {"order": giving.RELOAD, "models": [*models], "gap": gap}:
                 yield from carried_out(self._events, lambda tell: self._reload(models, tell, gap=gap))
             case _:

@@ -30,7 +30,7 @@ class Replicas:
         started: Called with each that serves, and the seconds that it took.
 
     Attributes:
-        causes: How often instances were replaced, for each reason.
+        causes: How often an instance was found to be of no use, for each reason.
     """
 
     def __init__(

@@ -66,7 +66,8 @@ class Supervisor:
                 base URL at which it does.
 
         Raises:
-            ServerError: It cannot start: a port is taken, or a model cannot be served.
+            VisionserveError: It cannot start: a port is taken, an archive is not admitted or not what was built, a
+                model cannot be served.
         """
         safety.require_closed(self._properties)
         for sentence in safety.overridden(self._properties):
@@ -76,8 +77,8 @@ class Supervisor:
             stack.callback(warden.close)
             folder = RunFolder.make(self._project)
             stack.callback(folder.remove)
-            for place in folder.places:
-                warden.remove(place)
+            for path in folder.to_remove:
+                warden.guard_folder(path)
             generations = Generations(self._sources, folder.path, self._admit)
             archives = generations.keep()
             for said in (
@@ -87,8 +88,8 @@ class Supervisor:
                 if said is not None:
                     logger.warning(said)
             slots = layout.slots(folder, self._settings)
-            whole = layout.completed(self._settings, self._project, self._properties)
-            front = Front(whole, slots, folder, self._project.logs, archives, warden)
+            completed = layout.completed(self._settings, self._project, self._properties)
+            front = Front(completed, slots, folder, self._project.logs, archives, warden)
             stack.callback(front.end)
             setup = Setup(
                 folder,
@@ -97,7 +98,7 @@ class Supervisor:
                 self._settings.environment,
                 warden,
                 self._timeout,
-                whole.limits.answer_seconds,
+                completed.limits.answer_seconds,
                 self._settings.instances,
             )
             loop = Loop(

@@ -20,7 +20,7 @@ from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
 from visionserve.server.errors import Busy, ServerError, WrongAnswer
 from visionserve.server.instance import health
-from visionserve.server.supervision.proof import Proof
+from visionserve.server.supervision.question import Question
 
 if TYPE_CHECKING:
     from visionserve.server.instance.launcher import TorchServe
@@ -40,6 +40,8 @@ _FAILED, _AFTER_FAILURE = 3, 10.0  # so many looks in a row that fail themselves
 
 class Watch:
     """Watches one instance in a thread of its own, until it is told to end.
+
+    It kills a worker, or Java, that was stopped (SIGSTOP): TorchServe does not see that, and its clients wait.
 
     Args:
         server: The instance, which has been proven.
@@ -66,7 +68,7 @@ class Watch:
         self._restarts: dict[str, list[float]] = {}
         self._silent = 0
         self._busy_since: float | None = None
-        self._proof, self._proven_at = Proof(), time.monotonic()
+        self._question, self._proven_at = Question(), time.monotonic()
         self.is_whole, self.is_dead, self.is_wrong = True, False, False
         self.reason: str | None = None
         self.restarted = 0
@@ -114,24 +116,24 @@ class Watch:
             ready = {int(each["pid"]) for each in described["workers"] if each["status"] == "READY"}
             whole &= len(ready) >= int(described["minWorkers"])
             dead |= not ready
-            reasons.append(self._of_workers(name, ready, int(described["minWorkers"])))
+            reasons.append(self._trouble_with(name, ready, int(described["minWorkers"])))
         self.is_whole, self.is_dead = whole and self.reason is None, dead
         for reason in reasons:
             self._find(reason)
 
     def _ask(self, client: Client) -> None:
         """Have golden pictures answered, while workers are looked at."""
-        if self._proof.is_done:
-            reason, is_wrong = self._proof.result()
+        if self._question.is_done:
+            reason, is_wrong = self._question.result()
             self._proven_at = time.monotonic()
             # A worker that died while it answered is seen by looking; it is proven when it is back.
-            if is_wrong or (self.is_whole and self._proof.restarted == self.restarted):
+            if is_wrong or (self.is_whole and self._question.restarted == self.restarted):
                 self.is_wrong |= is_wrong
                 self._find(reason)
-        elif not self._proof.is_begun and self.is_whole and time.monotonic() - self._proven_at > _PROVEN_EVERY:
-            self._proof.begin(lambda: self._prove(client), self.restarted)
+        elif not self._question.is_begun and self.is_whole and time.monotonic() - self._proven_at > _PROVEN_EVERY:
+            self._question.begin(lambda: self._prove(client), self.restarted)
 
-    def _of_workers(self, name: str, ready: set[int], wanted: int) -> str | None:
+    def _trouble_with(self, name: str, ready: set[int], wanted: int) -> str | None:
         now = time.monotonic()
         known = self._pids.setdefault(name, ready)
         for pid in ready - known:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Proof:
+class Question:
     """A question asked in a thread of its own, so that whoever asks goes on looking at what can die meanwhile.
 
     No executor's thread: the end of the server would wait for it, and an ill instance may not answer for a minute.
@@ -31,7 +31,12 @@ class Proof:
         return not self._found.empty()
 
     def begin(self, ask: Callable[[], tuple[str | None, bool]], restarted: int) -> None:
-        """Ask."""
+        """Ask.
+
+        Args:
+            ask: Called in the thread; says what is wrong, if anything is, and whether an answer was wrong.
+            restarted: How many workers have been started again by now.
+        """
         self.is_begun, self.restarted = True, restarted
 
         def run() -> None:
