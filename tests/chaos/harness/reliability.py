@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from tests.chaos.harness.outcomes import Outcomes
 
 PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
-_RECOVERED = (
-    "*Recovered* is when answers come at 80 % of the rate of the two seconds before the fault, and go on doing so\n"
-    "for five seconds after it was done, in every half second. No time is given where that did not happen while the\n"
-    "load lasted, and where there is no such rate to come back to: the server ends, or nobody asked before.\n\n"
-)
+_RECOVERED = """\
+*Recovered* is when answers come at 80 % of the rate of the two seconds before the fault, and go on doing so for five
+seconds after it was done, in every half second. No time is given where that did not happen while the load lasted, and
+where there is no such rate to come back to: the server ends, or nobody asked before.
+
+"""
 _HEAD = (
     f"{_RECOVERED}"
     "| fault | sent | answered | 503, Retry-After | lost | longest answer, s | recovered after, s |\n"
