@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
 _RECOVERED = """\
-*Recovered* is when answers come at 80 % of the rate of the two seconds before the fault, and go on doing so for five
-seconds after it was done, in every half second. No time is given where that did not happen while the load lasted, and
-where there is no such rate to come back to: the server ends, or nobody asked before.
+*Recovered* is when answers come at 80 % of the rate of the two seconds before the fault, and go on doing so for
+five seconds after it was done, in every half second. No time is given where that did not happen while the load
+lasted, and where there is no such rate to come back to: the server ends, or nobody asked before.
 
 """
 _HEAD = (
