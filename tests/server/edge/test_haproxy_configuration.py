@@ -40,7 +40,7 @@ def test_settings_are_where_they_belong() -> None:
     assert "bind 127.0.0.1:8080\n" in text
     assert "maxconn 77\n" in text
     assert "ssl-min-ver TLSv1.2" in text  # a system's OpenSSL may refuse older ones anyway
-    assert 'server a "unix@/run/a.sock"\n' in text
+    assert 'server a "unix@/run/a.sock" maxconn 10\n' in text
     assert "server a unix@a.sock maxconn 8 disabled\n" in text
     assert "server b unix@b.sock maxconn 8\n" in text
     assert "server b unix@b.sock maxconn 2\n" in text

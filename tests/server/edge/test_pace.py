@@ -24,6 +24,8 @@ class Told:
     def figures(self) -> Any:
         return SimpleNamespace(slots={"a": SimpleNamespace(served=self.served)}, queue=self.queue)
 
+    def correct(self, _figures: object) -> None: ...
+
     def set_service_time(self, seconds: float) -> None:
         self.seconds.append(seconds)
 

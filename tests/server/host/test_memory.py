@@ -30,17 +30,30 @@ def test_what_a_process_and_its_children_take_is_counted() -> None:
     assert memory.taken(process.pid) == 0
 
 
-def grouped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the container's figures in a folder."""
+def grouped(folder: Path, monkeypatch: pytest.MonkeyPatch, mine: str = "") -> None:
+    """Have what the system says of groups in a folder."""
+    monkeypatch.setattr(memory, "_V2", memory._V2._replace(root=folder))
+    monkeypatch.setattr(memory, "_V1", memory._V1._replace(root=folder / "memory"))
+    (folder / "mine").write_text(mine)
+    monkeypatch.setattr(memory, "_MINE", folder / "mine")
 
-    def moved(path: Path) -> Path:
-        return folder / path.relative_to("/sys/fs/cgroup")
 
-    groups = [
-        each._replace(limit=moved(each.limit), used=moved(each.used), statistics=moved(each.statistics))
-        for each in memory._GROUPS
-    ]
-    monkeypatch.setattr(memory, "_GROUPS", groups)
+@pytest.mark.parametrize(
+    ("mine", "place", "files"),
+    [
+        ("0::/system.slice/visionserve.service\n", "system.slice/visionserve.service", ("memory.max", "current")),
+        ("0::/system.slice/visionserve.service\n", "system.slice", ("memory.max", "current")),
+        ("9:cpu:/x\n4:memory,blkio:/a\n", "memory/a", ("memory.limit_in_bytes", "usage_in_bytes")),
+    ],
+)
+def test_a_service_s_limit_counts(
+    mine: str, place: str, files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grouped(tmp_path, monkeypatch, mine)
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / files[0]).write_text("3000000\n")
+    (tmp_path / place / f"memory.{files[1]}").write_text("1000000\n")
+    assert (memory.total(), memory.free()) == (3_000_000, 2_000_000)
 
 
 def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -10,8 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from visionserve.project import Project
+from visionserve.server.errors import ServerError
 from visionserve.server.run import folder
 from visionserve.server.run.folder import RunFolder
 
@@ -105,3 +108,30 @@ def test_nothing_else_is_removed_whatever_stands_there(tmp_path: Path) -> None:
     (deep / ".visionserve" / "run" / "short").symlink_to(other)
     RunFolder.make(Project(deep)).remove()
     assert other.exists()
+
+
+def test_a_folder_that_leads_elsewhere_is_neither_emptied_nor_searched(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "theirs").touch()
+    project = Project(tmp_path / "project")
+    project.run_folder.parent.mkdir(parents=True)
+    project.run_folder.symlink_to(elsewhere)
+    for act in (RunFolder.make, folder.clear):
+        with pytest.raises(ServerError, match="is a link; its folder is emptied at each start"):
+            act(project)
+    assert (elsewhere / "theirs").exists()
+
+
+def test_a_short_name_is_locked_against_what_cleans_up(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    made = RunFolder.make(Project(deep))
+    assert made.link is not None
+    other = os.open(made.link.parent, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(other)
+        made.remove()

@@ -205,3 +205,21 @@ def test_a_late_one_is_found_and_ended_by_the_next_server(tmp_path: Path) -> Non
     assert made.path.exists()
     keeper.close()
     made.remove()
+
+
+def test_one_that_ends_at_once_is_no_warden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = Warden()
+    os.kill(keeper.pid, signal.SIGKILL)
+    psutil.Process(keeper.pid).wait(10)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/bin/false")
+        for _ in range(3):
+            keeper.revive()
+    assert caplog.text.count("there is no other: it ended with code") == 1
+    monkeypatch.setattr(keeper, "_again_at", 0.0)
+    keeper.revive()
+    keeper.guard_folder(tmp_path)
+    keeper.close()
+    assert not tmp_path.exists()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
 from visionserve.server.edge.configuration import Slot
 from visionserve.server.errors import ServerError
-from visionserve.server.supervision.instances import Instance, Instances, Setup
+from visionserve.server.supervision import instances
+from visionserve.server.supervision.instances import Instance, Instances
+
+if TYPE_CHECKING:
+    from visionserve.server.supervision.setup import Setup
 
 
 class Told:
@@ -40,19 +44,21 @@ def told() -> Told:
 @pytest.fixture
 def serving(told: Told) -> Instances:
     """Two instances, each with a worker."""
-    instances = Instances([], cast("Setup", None), lambda: cast("Any", told), lambda: None)
-    instances._all = [
-        Instance(Slot(name, Path(name)), cast("Any", None), {}, cast("Any", SimpleNamespace(is_dead=False)))
+    made = Instances([], cast("Setup", None), lambda: cast("Any", told), lambda: None)
+    made._all = [
+        Instance(
+            Slot(name, Path(name)), cast("Any", None), {}, cast("Any", SimpleNamespace(is_dead=False, reason=None))
+        )
         for name in "ab"
     ]
-    return instances
+    return made
 
 
-def dies(instances: Instances, slot: str, *, dead: bool = True) -> None:
+def dies(serving: Instances, slot: str, *, dead: bool = True) -> None:
     """The instance in a slot has no worker any more, or has one again."""
-    (found,) = [each for each in instances if each.slot.name == slot]
+    (found,) = [each for each in serving if each.slot.name == slot]
     cast("Any", found.watch).is_dead = dead
-    instances.lead()
+    serving.lead()
 
 
 def test_one_without_a_worker_is_aside_until_it_has_one(serving: Instances, told: Told) -> None:
@@ -134,3 +140,52 @@ def test_one_that_leaves_is_ended_whatever_else_goes_wrong(odd: Exception, servi
     serving.retire(first, 5)
     assert ended == [True]
     assert first not in serving
+
+
+def test_one_that_is_ill_is_passed_over_while_another_is_well(serving: Instances, told: Told) -> None:
+    first, second = serving
+    cast("Any", first.watch).reason = "it does not answer"
+    serving.lead()
+    assert (told.all, serving.open_slots) == ([("give_up", "a")], ["b"])
+    # Better one that is ill than one without a worker.
+    cast("Any", second.watch).is_dead = True
+    serving.lead()
+    assert serving.open_slots == ["a"]
+    cast("Any", second.watch).is_dead = False
+    cast("Any", second.watch).reason = "it does not answer either"
+    serving.lead()
+    assert serving.open_slots == ["a", "b"]
+
+
+def test_a_slot_that_the_edge_still_takes_for_one_in_use_is_taken_from_it(serving: Instances, told: Told) -> None:
+    told.states["c"] = "up"
+    serving.lead()
+    serving.lead()
+    assert told.all == [("down", "c")]
+
+
+class Deaf:
+    """A control that hears nothing, a few times."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.told = times, 0
+
+    def up(self, _slot: str) -> None:
+        self.told += 1
+        if self.told <= self.times:
+            raise ServerError("HAProxy does not answer")
+
+
+def test_an_edge_that_does_not_hear_of_a_new_one_is_told_again(
+    serving: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    serving._look = lambda: looks.append(1)
+    deaf = Deaf(3)
+    serving._control = lambda: cast("Any", deaf)
+    serving._open(next(iter(serving)))
+    assert (deaf.told, len(looks)) == (4, 3)
+    monkeypatch.setattr(instances, "_HEARD", 0.0)
+    deaf.told = 0
+    with pytest.raises(ServerError):
+        serving._open(next(iter(serving)))

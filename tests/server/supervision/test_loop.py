@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def made(folder: Path) -> Loop:
     """A loop without an edge, a warden or an instance."""
-    parts = cast("Any", SimpleNamespace(folder=None, warden=None))
+    parts = cast("Any", SimpleNamespace(folder=None, warden=None, properties=None))
     return Loop(Project(folder), Serving(), parts, parts, {}, [], parts, lambda: 0)
 
 
@@ -151,3 +151,61 @@ def test_a_record_that_cannot_be_written_is_written_later(
     served.look()
     served.look()
     assert wrote == [running, running]
+
+
+class Draining(Edge):
+    """An edge that drains, and what it is asked for."""
+
+    def __init__(self, *, waiting: bool) -> None:
+        super().__init__()
+        self.lost, self.waiting, self.seconds = False, waiting, -1.0
+
+    def has_requests(self) -> bool:
+        return self.waiting
+
+    def drain(self, seconds: float, _go_on: object) -> None:
+        self.seconds = seconds
+
+
+@pytest.mark.parametrize(("waiting", "instances", "seconds"), [(True, 1, 30.0), (True, 0, 11.0), (False, 0, -1.0)])
+def test_requests_that_wait_for_an_instance_are_not_cut_when_there_is_none(
+    waiting: bool,
+    instances: int,
+    seconds: float,
+    looking: tuple[Loop, Edge, Looked],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served, _, _ = looking
+    edge = Draining(waiting=waiting)
+    monkeypatch.setattr(served, "_front", edge)
+    monkeypatch.setattr(served, "instances", ["one"] * instances)
+    served.drain()
+    assert edge.seconds == seconds
+
+
+def test_fewer_instances_than_are_wanted_are_not_ready(
+    looking: tuple[Loop, Edge, Looked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, edge, _ = looking
+    edge.lost = False
+    monkeypatch.setattr(served, "_settings", Serving(instances=2))
+    served.look()
+    assert edge.told == [False]
+
+
+def test_orders_are_carried_out_whatever_looking_comes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_AFTER_ERROR", 0.0)
+    served = made(tmp_path)
+    done: list[int] = []
+
+    def look() -> None:
+        if len(done) > 1:
+            raise Ending
+        raise KeyError("odd")
+
+    monkeypatch.setattr(served, "look", look)
+    monkeypatch.setattr(served, "_replicas", SimpleNamespace(mend=lambda: done.append(2)))
+    served._events.put(lambda: done.append(1))
+    with pytest.raises(Ending):
+        served.run()
+    assert done == [1, 2]

@@ -47,7 +47,7 @@ class Described:
 
 
 @pytest.fixture
-def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def watched(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An instance that is well, and is looked at often."""
     monkeypatch.setattr(watch, "Client", Described)
     monkeypatch.setattr(health, "known_answer", lambda _archive: None)
@@ -57,7 +57,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return SimpleNamespace(
         folder=tmp_path / "a",
         logs=tmp_path,
-        archives={"quick": tmp_path},
+        archives={"quick": tmp_path, **({"other": tmp_path} if getattr(request, "param", None) else {})},
         process=SimpleNamespace(pid=os.getpid()),
         properties=SimpleNamespace(inference="", management=""),
     )
@@ -237,5 +237,92 @@ def test_an_archive_that_cannot_be_read_later_is_no_illness(watched: Any, monkey
         monkeypatch.setattr(health, "known_answer", None)
         assert [asked.get(timeout=10) for _ in range(3)] == [("quick", "known")] * 3
         assert watching.reason is None
+    finally:
+        watching.end()
+
+
+def test_no_thread_for_a_question_is_no_end_of_questions(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, failures, asked = threading.Thread.start, itertools.count(), threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "question" and next(failures) < 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(health, "require_known_answer", lambda *_: asked.set())
+    watching = Watch(watched, 1.0)
+    try:
+        assert asked.wait(10)
+        assert watching.reason is None
+    finally:
+        watching.end()
+
+
+def test_a_question_that_fails_in_itself_is_an_illness_if_it_stays(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(health, "require_known_answer", fail)
+    assert found() == ("it cannot be proven: KeyError('odd')", False)
+
+
+@pytest.mark.parametrize("watched", [True], indirect=True)
+@pytest.mark.parametrize("silent", ["quick", "other"])
+def test_one_model_that_is_not_described_hides_no_other(
+    silent: str, watched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(_self: object, name: str) -> dict[str, Any]:
+        if name == silent:
+            raise Unreachable("no answer")
+        return {"minWorkers": 1, "workers": []}
+
+    monkeypatch.setattr(watch, "_SILENT", 10**6)
+    monkeypatch.setattr(Described, "describe", describe)
+    watching = Watch(watched, 1.0)
+    try:
+        wait_until(lambda: watching.is_dead and not watching.is_whole)
+        wait_until(lambda: watching.reason is not None and "workers for" in watching.reason)
+    finally:
+        watching.end()
+
+
+@pytest.mark.parametrize("watched", [True], indirect=True)
+def test_one_model_that_is_never_described_is_an_illness(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    well = Described.describe
+
+    def describe(self: Described, name: str) -> dict[str, Any]:
+        if name == "quick":
+            raise Unreachable("no answer")
+        return well(self, name)
+
+    monkeypatch.setattr(Described, "describe", describe)
+    watching = Watch(watched, 1.0)
+    try:
+        wait_until(lambda: watching.reason == "its management address does not answer")
+    finally:
+        watching.end()
+
+
+def test_what_a_worker_said_before_all_were_well_is_over(
+    watched: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "2026-01-01 INFO  W-9000-quick_1.0-stdout MODEL_LOG - visionserve cannot serve quick: no memory\n"
+    (tmp_path / "workers.log").write_text(line)
+    monkeypatch.setattr(watch, "_LACKING", 60.0)
+    watching = Watch(watched, 1.0)
+    try:
+        looks = Described.looks
+        wait_until(lambda: Described.looks > looks + 2)
+        monkeypatch.setattr(Described, "ready", False)
+        wait_until(lambda: watching.is_dead)
+        looks = Described.looks
+        wait_until(lambda: Described.looks > looks + 2)
+        assert watching.reason is None
+        with (tmp_path / "workers.log").open("a") as log:
+            log.write(line)
+        wait_until(lambda: watching.reason == "a worker of quick refuses to serve: no memory")
     finally:
         watching.end()

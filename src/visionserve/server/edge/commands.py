@@ -20,11 +20,16 @@ _SECONDS = 10.0
 _PIECE = 65536  # bytes
 
 
+class Silent(ServerError):
+    """HAProxy takes commands, and does not answer one in time."""
+
+
 def ask(path: Path, command: str, seconds: float = _SECONDS) -> str:
     """Give one command, or several with `;` between, and take what is said.
 
     Raises:
-        ServerError: Nobody listens, or the answer does not come in time.
+        Silent: The answer does not come in time.
+        ServerError: Nobody listens.
     """
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
         connection.settimeout(seconds)
@@ -35,6 +40,8 @@ def ask(path: Path, command: str, seconds: float = _SECONDS) -> str:
             pieces = []
             while piece := connection.recv(_PIECE):
                 pieces.append(piece)
+        except TimeoutError as error:
+            raise Silent(f"HAProxy does not answer at {path} within {seconds:g} s") from error
         except OSError as error:
             raise ServerError(f"HAProxy does not answer at {path}: {error}") from error
     return b"".join(pieces).decode("utf-8", "replace")
@@ -46,9 +53,17 @@ def order(path: Path, command: str) -> None:
     Raises:
         ServerError: One of them failed, or nobody listens.
     """
-    said = " ".join(ask(path, command).split())
-    if said:
-        raise ServerError(f"HAProxy refused '{command.splitlines()[0]}': {said}")
+    require_silence(ask(path, command), command)
+
+
+def require_silence(said: str, command: str = "it") -> None:
+    """Check what is said to commands that say nothing when they succeed.
+
+    Raises:
+        ServerError: One of them failed.
+    """
+    if words := " ".join(said.split()):
+        raise ServerError(f"HAProxy refused '{command.splitlines()[0]}': {words}")
 
 
 def table(text: str) -> list[dict[str, str]]:

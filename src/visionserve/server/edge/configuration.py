@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from visionserve import __version__
 from visionserve.runtime.wire import form, responses
+from visionserve.server.edge import statistics
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ HEADERS = (
     "x-response",
     "x-request-deadline-ms",
 )
-
-# What the name of the hop before a slot's instance begins with.
-HOP = "instance_"
 
 # What HAProxy itself may answer; the second list tells when to come again.
 ERRORS = (
@@ -119,7 +117,7 @@ def render(
         rate=math.ceil(_RATE_SECONDS * settings.keys.requests_per_second) if settings.keys else 0,
         rate_seconds=_RATE_SECONDS,
         slots=slots,
-        hop=HOP,
+        hop=statistics.HOP,
         up=up,
         metadata=sorted((_versioned(key), path) for key, path in metadata.items()),
         server=json.dumps(
@@ -136,7 +134,8 @@ def render(
         restart="%[str(restart_s),map_str_int(edge.map,5)]",
         own=_OWN_CONNECTIONS,
         large=limits.large,
-        hops=len(slots) * (limits.concurrent + limits.large),
+        # Twice, for those that are led on from one hop to another.
+        hops=2 * len(slots) * (limits.concurrent + limits.large),
         threads=min(max(1, cores // _CORES_A_THREAD), _MOST_THREADS),
         slack=_BUFFER_SLACK,
         lifetime=max(longest, limits.upload_seconds, limits.idle_seconds) + _LAST_REQUESTS,

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import signal
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from visionserve.server import private_file
-from visionserve.server.edge import commands, configuration, statistics
+from visionserve.server.edge import commands, statistics
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from visionserve.server.edge.access.client_keys import Key
     from visionserve.server.edge.statistics import Figures, State
+
+logger = logging.getLogger(__name__)
 
 # The sockets and maps by which it is told, in the folder that HAProxy runs in.
 WORKER, MASTER, OWN = "worker.sock", "master.sock", "own.sock"
@@ -23,7 +29,7 @@ FACTS, KEYS = "edge.map", "keys.map"
 
 _WORDS: Mapping[State, str] = {"up": "ready", "drain": "drain", "down": "maint"}
 _FACTS: Mapping[str, int] = {"up": 0, "draining": 0, "ready": 1, "service_ms": 100, "restart_s": 5}
-_OLD_SECONDS = 1.0  # that an old worker may take to answer: it ends soon anyway
+_OLD_SECONDS = 3.0  # that an old worker may take to answer
 
 
 class Control:
@@ -44,7 +50,7 @@ class Control:
     def __init__(self, folder: Path, slots: Sequence[str], facts: Mapping[str, int] | None = None) -> None:
         self._folder = folder
         self.states: dict[str, State] = dict.fromkeys(slots, "down")
-        self._facts = {**_FACTS, **(facts or {}), "up": 0, **{configuration.HOP + slot: 0 for slot in slots}}
+        self._facts = {**_FACTS, **(facts or {}), "up": 0, **{statistics.HOP + slot: 0 for slot in slots}}
         self._keys: Sequence[Key] = ()
 
     @property
@@ -85,12 +91,12 @@ class Control:
             ServerError: There is no such slot, or HAProxy does not answer.
         """
         self._set(slot, "drain")
-        cut = f"shutdown sessions server {configuration.HOP}{slot}/{slot}"
-        commands.order(self._folder / WORKER, cut)
-        for pid in self.workers(old=True):
-            # There servers cannot be named any more.
+        hop = statistics.HOP + slot
+        commands.order(self._folder / WORKER, f"shutdown sessions server {hop}/{slot}")
+        for pid in self._old():
+            # There servers cannot be named any more. What its hop led on to another slot goes on.
             listed = self._ask_old(pid, "show sess")
-            for session in re.findall(rf"^(0x[0-9a-f]+): .* fe={configuration.HOP}{slot} ", listed, re.MULTILINE):
+            for session in re.findall(rf"^(0x[0-9a-f]+): .* fe={hop} be={hop} ", listed, re.MULTILINE):
                 self._ask_old(pid, f"shutdown session {session}")
 
     def down(self, slot: str) -> None:
@@ -125,19 +131,19 @@ class Control:
         Raises:
             ServerError: HAProxy does not answer, or refuses.
         """
-        self._tell_keys(self._folder / WORKER, "")
-        for pid in self.workers(old=True):
+        self._tell_keys(lambda command: commands.ask(self._folder / WORKER, command))
+        for pid in self._old():
             with suppress(ServerError):  # it has just ended
-                self._tell_keys(self._folder / MASTER, f"@!{pid} ")
+                self._tell_keys(partial(self._ask_old, pid))
 
-    def _tell_keys(self, socket: Path, to: str) -> None:
-        prepared = commands.ask(socket, f"{to}prepare map {KEYS}")
+    def _tell_keys(self, ask: Callable[[str], str]) -> None:
+        prepared = ask(f"prepare map {KEYS}")
         version = re.search(r"New version created: (\d+)", prepared)
         if version is None:
             raise ServerError(f"HAProxy refused new keys: {' '.join(prepared.split())}")
         for key in self._keys:
-            commands.order(socket, f"{to}add map @{version[1]} {KEYS} {key.digest} {key.name}")
-        commands.order(socket, f"{to}commit map @{version[1]} {KEYS}")
+            commands.require_silence(ask(f"add map @{version[1]} {KEYS} {key.digest} {key.name}"))
+        commands.require_silence(ask(f"commit map @{version[1]} {KEYS}"))
 
     def figures(self) -> Figures:
         """What the edge does now.
@@ -146,7 +152,7 @@ class Control:
             ServerError: HAProxy does not answer.
         """
         current = commands.table(commands.ask(self._folder / WORKER, "show stat"))
-        past = [self._ask_old(pid, "show stat") for pid in self.workers(old=True)]
+        past = [self._ask_old(pid, "show stat") for pid in self._old()]
         # One that has just answered its last request and ended says nothing, or the master that it is not there.
         old = [row for said in past if commands.TABLE in said for row in commands.table(said)]
         return statistics.read(current, old, tuple(self.states))
@@ -158,10 +164,25 @@ class Control:
         return [int(pid) for pid in re.findall(r"^(\d+)\s+worker\s", past if old else current, re.MULTILINE)]
 
     def _ask_old(self, pid: int, command: str) -> str:
-        """What a worker says that ends its last requests; nothing if it has ended, or hangs."""
-        with suppress(ServerError):
+        """What a worker says that ends its last requests; nothing if it has ended.
+
+        One that hangs is killed: the master waits for each of its answers, until it answers nobody.
+        """
+        try:
             return commands.ask(self._folder / MASTER, f"@!{pid} {command}", _OLD_SECONDS)
+        except commands.Silent:
+            logger.error("HAProxy's process %d of before a reload does not answer; it is killed", pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        except ServerError:  # HAProxy was killed just now
+            pass
         return ""
+
+    def _old(self) -> list[int]:
+        """The workers that end their last requests; none, if nobody tells."""
+        with suppress(ServerError):
+            return self.workers(old=True)
+        return []
 
     def sessions(self, slot: str) -> int:
         """The requests that a slot's instance has and has not answered."""
@@ -169,15 +190,43 @@ class Control:
         return self.figures().slots[slot].sessions
 
     def apply(self) -> None:
-        """Say again what state each slot is in."""
+        """Say again what state each slot is in, and what is so of all of them."""
         for slot, state in self.states.items():
             self._set(slot, state)
+        for name, value in self._facts.items():
+            self._set_fact(name, value)
+
+    def correct(self, figures: Figures) -> None:
+        """Say again what state each slot is in, if HAProxy thinks otherwise: it took a configuration late.
+
+        Raises:
+            ServerError: HAProxy does not answer.
+        """
+        if any(self.states[name] != slot.state for name, slot in figures.slots.items()):
+            logger.warning("HAProxy thinks otherwise of instances than it was told; it is told again")
+            self.apply()
+
+    def before_reload(self) -> None:
+        """Have the worker that will end its last requests send them on, where no slot is up just now.
+
+        What they reach knows which slots take requests then, and until then all are refused.
+
+        Raises:
+            ServerError: HAProxy does not answer.
+        """
+        if "up" not in self.states.values():
+            each = [
+                f"set server {backend}/{slot} state ready"
+                for backend in statistics.BACKENDS
+                for slot in self.states
+            ]
+            commands.order(self._folder / WORKER, "; ".join(each))
 
     def _set(self, slot: str, state: State) -> None:
         self._require_slot(slot)
         states = {**self.states, slot: state}
         up = sum(each == "up" for each in states.values())
-        facts = {"up": up, configuration.HOP + slot: int(state == "up")}
+        facts = {"up": up, statistics.HOP + slot: int(state == "up")}
         said = [
             *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in statistics.BACKENDS),
             *(f"set map {FACTS} {name} {value}" for name, value in facts.items()),
@@ -198,5 +247,5 @@ class Control:
 
     def _tell_old(self, fact: str, value: int) -> None:
         """Tell those that end their last requests too: each of their connections may ask once more."""
-        for pid in self.workers(old=True):
+        for pid in self._old():
             self._ask_old(pid, f"set map {FACTS} {fact} {value}")

@@ -16,6 +16,7 @@ from visionserve.server.edge.access import rates
 from visionserve.server.edge.access.credentials import CERTIFICATE, Credentials
 from visionserve.server.edge.control import Control
 from visionserve.server.errors import ServerError, writing
+from visionserve.server.host import processes
 from visionserve.server.run import folder as run_folder
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class HAProxyProcess:
         self._prepare(strict=False)
         self._log = log.BoundedLog(logs / "edge.log")
         self._is_ended = False
+        self._workers: list[int] = []
         try:
             self._process = self._start()
         except BaseException:
@@ -104,6 +106,11 @@ class HAProxyProcess:
     def alive(self) -> bool:
         """Whether HAProxy runs. When one of its workers dies, all of it ends."""
         return self._process.poll() is None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it (SIGSTOP), or the worker that takes connections."""
+        return any(map(processes.is_stopped, (self.pid, *self._workers)))
 
     @property
     def trouble(self) -> str:
@@ -132,13 +139,17 @@ class HAProxyProcess:
             self._prepare(strict=strict)
             if self._settings.keys is not None:
                 self.control.take_keys()
-            os.kill(self.pid, signal.SIGUSR2)
-            self._wait(lambda: self._replaced(old), "it did not take the new configuration")
+            self.control.before_reload()
         except BaseException:
             self._metadata = before
             for name, content in saved.items():
                 private_file.write(self._folder / name, content)
+            self.control.apply()
             raise
+        # From here on nothing is taken back: one that is slow takes it later, and is told all then.
+        os.kill(self.pid, signal.SIGUSR2)
+        self._wait(lambda: self._replaced(old), "it did not take the new configuration")
+        self._workers = self.control.workers()
         self.control.apply()
         if self._settings.keys is not None and self._settings.keys.requests_per_second:
             rates.write(self._folder / control.WORKER, counts)
@@ -205,6 +216,7 @@ class HAProxyProcess:
             self._warden.guard_session(process.pid)
         try:
             self._wait(self._answers, "it does not answer")
+            self._workers = self.control.workers()
         except BaseException:
             self.kill()
             raise

@@ -63,8 +63,11 @@ class BoundedLog:
         for number in range(_KEPT, 1, -1):
             with contextlib.suppress(OSError):
                 self._aside(number - 1).replace(self._aside(number))
-        with contextlib.suppress(OSError):  # a full disk: then it is emptied all the more
-            shutil.copyfile(self._path, self._aside(1))
+        # A full disk: then it is emptied all the more.
+        with contextlib.suppress(OSError), os.fdopen(os.dup(self.descriptor), "rb") as log:
+            log.seek(0)
+            with self._aside(1).open("wb") as aside:
+                shutil.copyfileobj(log, aside)
         os.ftruncate(self.descriptor, 0)
         self._began = 0
 
@@ -73,8 +76,9 @@ class BoundedLog:
 
     def _bound(self) -> None:
         while not self._closed.wait(_EVERY):
-            if os.fstat(self.descriptor).st_size > self._largest:
-                self.rotate()
+            with contextlib.suppress(OSError):  # it goes on, and is looked at again
+                if os.fstat(self.descriptor).st_size > self._largest:
+                    self.rotate()
 
 
 def cause(said: str) -> str:

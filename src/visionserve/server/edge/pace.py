@@ -20,6 +20,8 @@ class Pace:
     def look(self, control: Control) -> None:
         """Tell the edge how long a slot takes for a request, if requests are waiting; at most once a second.
 
+        What it thinks otherwise than it was told is corrected by the way.
+
         Raises:
             ServerError: HAProxy does not answer.
         """
@@ -28,6 +30,7 @@ class Pace:
         if elapsed < _EVERY:
             return
         figures = control.figures()
+        control.correct(figures)
         served = sum(slot.served for slot in figures.slots.values())
         answered, self._at, self._served = served - self._served, now, served
         slots = sum(state == "up" for state in control.states.values())

@@ -14,6 +14,8 @@ State = Literal["up", "drain", "down"]
 
 # Where slots are, one for each kind of request.
 BACKENDS = ("predictions", "uploads")
+# What the name of the hop before a slot's instance begins with.
+HOP = "instance_"
 
 _STATUSES: Mapping[str, State] = {"no check": "up", "DRAIN": "drain", "MAINT": "down"}
 
@@ -23,7 +25,7 @@ class SlotFigures:
     """What a slot has done and does, old HAProxy processes that end their last requests included.
 
     Attributes:
-        sessions: The requests that its instance has and has not answered.
+        sessions: The requests that its instance has and has not answered, whichever slot they were meant for.
         served: The requests it was given, since HAProxy was started or reloaded.
         state: What HAProxy thinks of it.
     """
@@ -81,7 +83,9 @@ def read(current: list[dict[str, str]], old: list[dict[str, str]], slots: Sequen
     return Figures(
         slots={
             slot: SlotFigures(
-                sessions=total("scur", slot), served=total("stot", slot, rows=current), state=states[slot]
+                sessions=sum(total(column, slot, (HOP + slot,)) for column in ("scur", "qcur")),
+                served=total("stot", slot, rows=current),
+                state=states[slot],
             )
             for slot in slots
         },

@@ -18,25 +18,23 @@ _MEGABYTE = 1 << 20
 
 
 class _Group(NamedTuple):
-    """Where a version of cgroups says what a container has, in bytes.
+    """Where a version of cgroups says what a group may have and has, in bytes.
 
     https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files and
     https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
     """
 
-    limit: Path
-    used: Path
-    statistics: Path
+    root: Path
+    limit: str
+    used: str
     unused_pages: str
 
 
-_V2, _V1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
-_GROUPS = (
-    _Group(_V2 / "memory.max", _V2 / "memory.current", _V2 / "memory.stat", "inactive_file"),
-    _Group(
-        _V1 / "memory.limit_in_bytes", _V1 / "memory.usage_in_bytes", _V1 / "memory.stat", "total_inactive_file"
-    ),
+_V2 = _Group(Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file")
+_V1 = _Group(
+    Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
 )
+_MINE = Path("/proc/self/cgroup")
 
 
 def require_room(instances: Sequence[int]) -> None:
@@ -69,23 +67,37 @@ def taken(pid: int) -> int:
 
 
 def total() -> int:
-    """The bytes that there are, here or within the container's limit."""
-    limits = [limit for each in _GROUPS if (limit := _number(each.limit)) is not None]
+    """The bytes that there are, here or within the limits of this process's groups."""
+    limits = [limit for kind, folder in _groups() if (limit := _number(folder / kind.limit)) is not None]
     return min([int(psutil.virtual_memory().total), *limits])
 
 
 def free() -> int:
-    """The bytes that can be had, here or within the container's limit.
+    """The bytes that can be had, here or within the limits of this process's groups.
 
-    What counts against the limit includes pages of files that were read; those not in use are given back when they
+    What counts against a limit includes pages of files that were read; those not in use are given back when they
     are needed.
     """
     available = int(psutil.virtual_memory().available)
-    for each in _GROUPS:
-        limit, used = _number(each.limit), _number(each.used)
+    for kind, folder in _groups():
+        limit, used = _number(folder / kind.limit), _number(folder / kind.used)
         if limit is not None and used is not None:
-            available = min(available, limit - used + _statistic(each.statistics, each.unused_pages))
+            given_back = _statistic(folder / "memory.stat", kind.unused_pages)
+            available = min(available, limit - used + given_back)
     return max(0, available)
+
+
+def _groups() -> list[tuple[_Group, Path]]:
+    """This process's groups and those above them: a service manager limits one, a container the topmost."""
+    found = [(_V2, _V2.root), (_V1, _V1.root)]
+    with suppress(OSError):
+        for line in _MINE.read_text(encoding="utf-8").splitlines():
+            number, controllers, path = line.split(":", 2)
+            kind = _V2 if number == "0" else _V1 if "memory" in controllers.split(",") else None
+            parts = Path(path).parts[1:]
+            if kind is not None and ".." not in parts:
+                found += [(kind, kind.root.joinpath(*parts[:depth])) for depth in range(1, len(parts) + 1)]
+    return found
 
 
 def _number(path: Path) -> int | None:

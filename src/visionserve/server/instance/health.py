@@ -10,6 +10,8 @@ import os
 import re
 import time
 import zipfile
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
 from visionserve.runtime import archive
 from visionserve.server.errors import Busy, ServerError, WrongAnswer
+from visionserve.server.instance import question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,9 +34,13 @@ if TYPE_CHECKING:
 # Of a server that is started for a demonstration or a measurement, in seconds.
 READY_TIMEOUT = 300.0
 
+# What an error says of an instance: 200 is an answer that is no prediction.
+_KINDS: dict[int, type[ServerError]] = {HTTPStatus.OK: WrongAnswer, HTTPStatus.SERVICE_UNAVAILABLE: Busy}
+
 _POLL = 0.1  # seconds
 _LINES_SHOWN = 3
 _TAIL = 1 << 20  # bytes
+_WORKERS = "workers.log"
 
 
 def wait_until_ready(
@@ -44,27 +51,37 @@ def wait_until_ready(
     Args:
         server: The server.
         timeout: Seconds that it may take.
-        meanwhile: Called again and again while there is nothing else to do; may raise to end the waiting.
+        meanwhile: Called again and again, also while a question is not answered; may raise to end the waiting.
 
     Yields:
         Each model's name when it is ready, and the seconds that took from the call.
 
     Raises:
         ServerError: The server ended, a model cannot be loaded (with the cause its worker gave), a ready model
-            answers wrongly, or `timeout` seconds have passed.
+            answers wrongly or not at all, or `timeout` seconds have passed.
     """
     start = time.monotonic()
     waiting = dict(server.archives)
-    with Client(server.properties.inference, server.properties.management) as client:
+
+    def wait() -> None:
+        _require_progress(server, waiting, timeout, start)
+        meanwhile()
+
+    properties = server.properties
+    with Client(properties.inference, properties.management, seconds=timeout) as client:
         while waiting:
             for name, mar in list(waiting.items()):
-                if _workers_ready(client, name, server):
-                    require_known_answer(client, name, known_answer(mar))
+                if question.ask(partial(_workers_ready, client, name, server), wait):
+                    known = known_answer(mar)
+                    try:
+                        question.ask(partial(require_known_answer, client, name, known), wait)
+                    except Unreachable as error:
+                        wait()  # has the cause if it ended
+                        raise ServerError(f"{name} is loaded and does not answer") from error
                     del waiting[name]
                     yield name, time.monotonic() - start
             if waiting:
-                _require_progress(server, waiting, timeout, start)
-                meanwhile()
+                wait()
                 time.sleep(_POLL)
 
 
@@ -86,13 +103,13 @@ def require_known_answer(client: Client, name: str, known: Known) -> None:
     Raises:
         ServerError: The answer is an error.
         Busy: Too much waits before it.
-        WrongAnswer: It is another label.
+        WrongAnswer: It is another label, or no prediction.
     """
     picture, labels = known
     try:
-        got = next(iter(client.predict(name, picture.data)))
+        got = next(iter(client.predict(name, picture.data)), "nothing")
     except Refused as error:
-        kind = Busy if error.status == HTTPStatus.SERVICE_UNAVAILABLE else ServerError
+        kind = _KINDS.get(error.status, ServerError)
         raise kind(f"{name} is loaded and does not answer: {error}") from error
     if got not in labels:
         right = "' or '".join(sorted(labels))
@@ -132,9 +149,22 @@ def _load_failure(logs: Path, name: str) -> str | None:
     return died[-1] if died else None
 
 
-def refusal(logs: Path, name: str) -> str | None:
-    """The cause for which a worker refused to serve the model, if one did since its server was started."""
-    return _refusal(_said_by_workers(logs, name), name)
+def refusal(logs: Path, name: str, since: int = 0) -> str | None:
+    """The cause for which a worker refused to serve the model.
+
+    Args:
+        logs: The folder of the server's log files, which its start makes anew.
+        name: The model.
+        since: How many bytes workers had logged when all of them were well: what they said before is over.
+    """
+    return _refusal(_said_by_workers(logs, name, since), name)
+
+
+def logged(logs: Path) -> int:
+    """How many bytes workers have logged since the last rotation."""
+    with suppress(FileNotFoundError):
+        return (logs / _WORKERS).stat().st_size
+    return 0
 
 
 def _refusal(text: str, name: str) -> str | None:
@@ -142,10 +172,10 @@ def _refusal(text: str, name: str) -> str | None:
     return logged.group(1) if logged else None
 
 
-def _said_by_workers(logs: Path, name: str) -> str:
+def _said_by_workers(logs: Path, name: str, since: int = 0) -> str:
     # The thread that reads a worker's lines is called W-9000-NAME_VERSION-stdout; models load side by side.
     its = re.compile(rf" W-\d+-{re.escape(name)}_[^ _]+-std(?:out|err) ")
-    return "\n".join(line for line in _read(logs / "workers.log").splitlines() if its.search(line))
+    return "\n".join(line for line in _read(logs / _WORKERS, since).splitlines() if its.search(line))
 
 
 def _last_error(server: TorchServe) -> str:
@@ -155,10 +185,13 @@ def _last_error(server: TorchServe) -> str:
     return " | ".join(line.strip() for line in lines) or f"the logs are in {server.logs}"
 
 
-def _read(log: Path) -> str:
-    """The end of a log file."""
-    if not log.exists():
+def _read(log: Path, since: int = 0) -> str:
+    """The end of a log file, or of what was written since it had so many bytes."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            # Rotated meanwhile, all of it is new.
+            file.seek(max(since if since <= size else 0, size - _TAIL))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:  # not yet, or it is just being rotated
         return ""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-        return file.read().decode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+
+from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
     from visionserve.project import Project
@@ -34,23 +37,36 @@ class RunFolder:
     Attributes:
         path: The folder itself, or a short link to it.
         link: That link, if there is one.
+        held: A descriptor that keeps the link's folder, as long as this process has it.
     """
 
     path: Path
     link: Path | None = None
+    held: int | None = None
 
     @classmethod
     def make(cls, project: Project) -> RunFolder:
-        """An empty folder that only this user can enter; what an earlier server left in it is ended first."""
-        path = project.run_folder.resolve()
+        """An empty folder that only this user can enter; what an earlier server left in it is ended first.
+
+        Raises:
+            ServerError: It leads elsewhere.
+        """
+        path = _own(project)
         clear(project)
         path.mkdir(parents=True, mode=0o700)
         if is_short(path):
             return cls(path)
         link = Path(tempfile.mkdtemp(prefix=_SHORT)) / "run"
-        link.symlink_to(path)
-        (path / _LINK).symlink_to(link.parent)
-        return cls(link, link)
+        try:
+            link.symlink_to(path)
+            (path / _LINK).symlink_to(link.parent)
+            # What cleans /tmp of old folders leaves alone one that is locked (tmpfiles.d(5)).
+            held = os.open(link.parent, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(held, fcntl.LOCK_SH)
+        except BaseException:
+            shutil.rmtree(link.parent, ignore_errors=True)
+            raise
+        return cls(link, link, held)
 
     def slot(self, name: str) -> Path:
         """The folder of the instance in a slot."""
@@ -73,6 +89,8 @@ class RunFolder:
 
     def remove(self) -> None:
         """Remove all of it."""
+        if self.held is not None:
+            os.close(self.held)
         for path in self.to_remove:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -87,8 +105,11 @@ def clear(project: Project) -> int:
 
     Returns:
         How many processes were ended.
+
+    Raises:
+        ServerError: The folder leads elsewhere, where nothing is ours to end or to remove.
     """
-    path = project.run_folder.resolve()
+    path = _own(project)
     ended = _end_strays(path)
     with suppress(OSError):
         short = (path / _LINK).readlink()
@@ -96,6 +117,15 @@ def clear(project: Project) -> int:
             shutil.rmtree(short, ignore_errors=True)
     shutil.rmtree(path, ignore_errors=True)
     return ended
+
+
+def _own(project: Project) -> Path:
+    if project.run_folder.is_symlink():
+        raise ServerError(
+            f"{project.run_folder} is a link; its folder is emptied at each start, so remove the link, or link"
+            f" {project.run_folder.parent} instead"
+        )
+    return project.run_folder.resolve()
 
 
 def _end_strays(folder: Path) -> int:

@@ -42,7 +42,7 @@ class Warden:
 
     def _start(self) -> None:
         # -I: neither the working directory nor PYTHONPATH decides what is imported; -S: nor what is installed.
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -50,9 +50,13 @@ class Warden:
             text=True,
         )
         # From here on no signal but SIGKILL ends it.
-        with cast("IO[str]", self._process.stdout) as said:
-            said.readline()
-        self._told: IO[str] = cast("IO[str]", self._process.stdin)
+        with cast("IO[str]", process.stdout) as said:
+            is_ready = bool(said.readline())
+        told = cast("IO[str]", process.stdin)
+        if not is_ready:
+            told.close()
+            raise ChildProcessError(f"it ended with code {process.wait()}")
+        self._process, self._told = process, told
 
     @property
     def pid(self) -> int:

@@ -58,7 +58,8 @@ class Front:
         warden: Warden,
     ) -> None:
         self._settings, self._slots, self._folder, self._logs = settings, slots, folder, logs
-        self._warden, self._archives = warden, archives
+        self._warden, self._archives, self._versions = warden, archives, layout.versions(archives)
+        self._is_shown = True
         self._pace = Pace()
         self._uploads = Uploads(folder.edge / control.WORKER, settings.limits.upload_seconds)
         self._is_ready: bool | None = None
@@ -106,27 +107,39 @@ class Front:
 
         Raises:
             ServerError: It does not answer, or cannot be started.
+            OSError: There is no room for what it reads, or no process can be had.
         """
         try:
             self._revive(up)
             self._pace.look(self.control)
             self._uploads.look()
-        except ServerError as error:
+            if not self._is_shown:
+                self._edge.reload(metadata=self._described(), strict=False)
+                self._is_shown = True
+        except (ServerError, OSError) as error:
             self._silent += 1
             self._lost = str(error)
             raise
         self._silent, self._lost = 0, ""
 
     def _revive(self, up: Sequence[str]) -> None:
-        silent = self._silent >= _SILENT
-        if silent or not self._edge.alive:
-            logger.error("HAProxy %s; it is started again", "does not answer" if silent else "ended")
-            self._silent, self._is_ready = 0, None
-            self._edge.kill()
-            self._edge = self._opened(self.control.facts)
-            self.restarts += 1
-            for slot in up:
-                self.control.up(slot)
+        if self._silent >= _SILENT:
+            cause = "does not answer"
+        elif not self._edge.alive:
+            cause = "ended"
+        elif self._edge.is_stopped:
+            cause = "was stopped"
+        else:
+            return
+        if not self._lost:
+            logger.error("HAProxy %s; it is started again", cause)
+        self._silent, self._is_ready = 0, None
+        self._edge.kill()
+        self._edge = self._opened(self.control.facts)
+        self._is_shown = True
+        self.restarts += 1
+        for slot in up:
+            self.control.up(slot)
 
     def tell(self, *, is_ready: bool) -> None:
         """Tell it whether all is well.
@@ -149,13 +162,12 @@ class Front:
                 health.require_known_answer(client, name, health.known_answer(archive))
 
     def show(self, archives: Mapping[str, Path]) -> None:
-        """Tell clients of these models from now on, which are served already, whatever became of keys' files.
+        """Have clients told of these models, which are served already, when it is revived the next time.
 
         Raises:
-            ServerError: HAProxy does not take it; it goes on as before.
+            VisionserveError: An archive cannot be read.
         """
-        self._archives = archives
-        self._edge.reload(metadata=self._described(), strict=False)
+        self._archives, self._versions, self._is_shown = archives, layout.versions(archives), False
 
     def reload_keys(self) -> None:
         """Read keys and certificate anew; no request is lost.
@@ -175,14 +187,14 @@ class Front:
         with suppress(ServerError):  # one that was killed just now: the next one is told by `revive`
             self.control.set_draining(draining=True)
         end = time.monotonic() + seconds
-        while self._has_requests() and time.monotonic() < end and go_on():
+        while self.has_requests() and time.monotonic() < end and go_on():
             time.sleep(_POLL)
 
     def end(self) -> None:
         """End it; who has a connection and asks just now is still told so."""
         self._edge.end()
 
-    def _has_requests(self) -> bool:
+    def has_requests(self) -> bool:
         """Whether any are under way, or nobody can tell just now."""
         try:
             return bool(self.control.figures().under_way)
@@ -197,4 +209,4 @@ class Front:
 
     def _described(self) -> dict[str, Path]:
         """A file for each model that tells what it is in the Open Inference Protocol's words."""
-        return metadata.write(layout.metadata(self._folder), layout.versions(self._archives))
+        return metadata.write(layout.metadata(self._folder), self._versions)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from visionserve.server import store
 from visionserve.server.errors import ServerError
 from visionserve.server.instance import health
-from visionserve.server.instance.launcher import TorchServe
 from visionserve.server.supervision.watch import Watch
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
 
     from visionserve.server.edge.configuration import Slot
     from visionserve.server.edge.control import Control
-    from visionserve.server.run.folder import RunFolder
-    from visionserve.server.run.warden import Warden
-    from visionserve.server.settings.properties import Properties
+    from visionserve.server.instance.launcher import TorchServe
+    from visionserve.server.supervision.setup import Setup
 
 logger = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds
+_HEARD = 30.0  # seconds within which an edge that was killed or hangs is there again
 
 
 @dataclass(eq=False)
@@ -48,48 +47,6 @@ class Instance:
     watch: Watch
     is_aside: bool = False
     is_leaving: bool = False
-
-
-@dataclass(frozen=True)
-class Setup:
-    """How an instance is started, whichever slot it is in.
-
-    Attributes:
-        folder: The run folder.
-        logs: The folder below which each slot has its log files.
-        properties: How a TorchServe is run.
-        environment: Variables that it and its workers are to see beside those that tune them.
-        warden: What ends it when this process is killed.
-        timeout: Seconds that its models may take to become ready.
-        answer_seconds: The longest that one of them may take for an answer.
-        count: How many of them serve at once, and share the cores.
-    """
-
-    folder: RunFolder
-    logs: Path
-    properties: Properties
-    environment: Sequence[str]
-    warden: Warden
-    timeout: float
-    answer_seconds: float
-    count: int
-
-    def start(self, slot: str, archives: Mapping[str, Path]) -> TorchServe:
-        """Start a TorchServe in a slot.
-
-        Raises:
-            ServerError: It cannot be had.
-        """
-        folder = self.folder.slot(slot)
-        return TorchServe(
-            archives,
-            self.properties.on_sockets(folder),
-            self.logs / slot,
-            folder=folder,
-            warden=self.warden,
-            variables=self.environment,
-            instances=self.count,
-        )
 
 
 class Instances:
@@ -149,12 +106,29 @@ class Instances:
             raise
         self._all.append(instance)
         try:
-            self._control().up(slot.name)
+            self._open(instance)
         except BaseException:
             self.end(instance)
             raise
         logger.info("instance %s serves", slot.name)
         return instance
+
+    def _open(self, instance: Instance) -> None:
+        """Lead clients to an instance; where the edge does not hear it, it is looked after, and told again.
+
+        Raises:
+            ServerError: The edge has not heard it for a while.
+        """
+        end = time.monotonic() + _HEARD
+        while True:
+            try:
+                self._control().up(instance.slot.name)
+                return
+            except ServerError:
+                if time.monotonic() > end:
+                    raise
+            self._look()
+            time.sleep(_POLL)
 
     @property
     def open_slots(self) -> list[str]:
@@ -162,7 +136,7 @@ class Instances:
         return [each.slot.name for each in self._all if not each.is_aside and not each.is_leaving]
 
     def lead(self) -> None:
-        """Lead clients to all that stay; those of one without workers to the others, until it has some again.
+        """Lead clients to those that are best off: while one is well, not to one that is ill or has no worker.
 
         TorchServe keeps requests until its worker is back, which takes as long as a start, or longer.
 
@@ -171,14 +145,23 @@ class Instances:
         """
         control = self._control()
         staying = [each for each in self._all if not each.is_leaving]
+        best = min(map(_ailment, staying), default=0)
         for each in staying:
-            slot, aside = each.slot.name, each.watch.is_dead and not all(other.watch.is_dead for other in staying)
+            slot, aside = each.slot.name, _ailment(each) > best
             if aside == each.is_aside and control.states[slot] == ("drain" if aside else "up"):
                 continue
             (control.give_up if aside else control.up)(slot)
             if aside != each.is_aside:
-                logger.warning("instance %s %s", slot, "has no worker" if aside else "has workers again")
+                logger.warning("instance %s %s", slot, "is passed over" if aside else "is asked again")
             each.is_aside = aside
+        # What the edge did not hear when they left.
+        for each in self._all:
+            if each.is_leaving and control.states[each.slot.name] == "up":
+                control.drain(each.slot.name)
+        taken = {each.slot.name for each in self._all}
+        for slot, state in list(control.states.items()):
+            if slot not in taken and state != "down":
+                control.down(slot)
 
     def retire(self, instance: Instance, seconds: float) -> None:
         """Give an instance no more requests, wait for the answers to those that it has, and end it.
@@ -223,3 +206,8 @@ class Instances:
         with ExitStack() as ending:  # one that cannot be ended leaves the others' end to them
             for instance in self:
                 ending.callback(self.end, instance)
+
+
+def _ailment(instance: Instance) -> int:
+    """How badly off it is: 0 is well, 1 ill, 2 without a worker for some model."""
+    return 2 if instance.watch.is_dead else int(instance.watch.reason is not None)

@@ -15,7 +15,8 @@ from visionserve.server.orders import giving
 from visionserve.server.orders.status import Status
 from visionserve.server.orders.taking import carried_out
 from visionserve.server.run import notify, record
-from visionserve.server.supervision.instances import Instance, Instances, Setup
+from visionserve.server.settings import job_queue
+from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.replicas import Replicas
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from visionserve.server.settings.serving import Serving
     from visionserve.server.supervision.front import Front
     from visionserve.server.supervision.generations import Generations
+    from visionserve.server.supervision.setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +71,20 @@ class Loop:
         asked: Callable[[], int],
     ) -> None:
         self._project, self._settings, self._front, self._generations = project, settings, front, generations
-        self._folder, self._warden, self._asked = setup.folder, setup.warden, asked
+        self._folder, self._warden, self._properties = setup.folder, setup.warden, setup.properties
+        self._asked = asked
         self.instances = Instances(slots, setup, lambda: self._front.control, self.look)
         self._replicas = Replicas(
-            self.instances, settings.instances, archives, settings.drain_seconds, self._started
+            self.instances,
+            settings.instances,
+            archives,
+            max(settings.limits.answer_seconds, settings.limits.upload_seconds),
+            self._started,
         )
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._draining = False
         self._alive_at = self._edge_at = 0.0
+        self._edge_said = ""
         self._untold: record.Running | None = None
         self._reloads = 0
 
@@ -99,14 +107,17 @@ class Loop:
             Ending: It was.
         """
         while True:
-            try:
-                self.look()
-                with suppress(queue.Empty):
-                    self._events.get(timeout=_POLL)()
-                self._replicas.mend()
-            except Exception as error:  # what nobody thought of ends nothing that is served
-                _log(error)
-                time.sleep(_AFTER_ERROR)
+            for step in (self.look, self._carry_out, self._replicas.mend):
+                try:
+                    step()
+                except Exception as error:  # what nobody thought of ends nothing that is served
+                    _log(error)
+                    time.sleep(_AFTER_ERROR)
+
+    def _carry_out(self) -> None:
+        """Do what was ordered next, if anything is within a moment."""
+        with suppress(queue.Empty):
+            self._events.get(timeout=_POLL)()
 
     def look(self) -> None:
         """Start again what died, end what answers wrongly, and tell the edge and a service manager how things are.
@@ -136,14 +147,19 @@ class Loop:
         try:
             self._front.revive(self.instances.open_slots)
             self.instances.lead()
-            is_ready = bool(len(self.instances)) and all(each.watch.is_whole for each in self.instances)
+            enough = len(self.instances) >= self._settings.instances
+            is_ready = enough and all(each.watch.is_whole for each in self.instances)
             self._front.tell(is_ready=is_ready)
             if self._untold is not None:
                 record.write(self._project, self._untold)
                 self._untold = None
-        except (VisionserveError, OSError) as error:
-            # HAProxy was killed just now, or cannot be started, or a disk is full.
-            _log(error)
+            self._edge_said = ""
+        except Exception as error:
+            # HAProxy was killed just now, or cannot be started, or a disk is full. Whatever it is, instances are
+            # looked after, and it is told once.
+            if repr(error) != self._edge_said:
+                _log(error)
+            self._edge_said = repr(error)
             self._edge_at = time.monotonic() + _AFTER_ERROR
 
     def _started(self, instance: Instance, seconds: float) -> None:
@@ -185,7 +201,7 @@ class Loop:
             trouble="; ".join(filter(None, troubles)),
             instances={each.slot.name: each.server.properties.management for each in self.instances},
             workers_restarted=sum(each.watch.restarted for each in self.instances),
-            replaced=self._replicas.causes,
+            replaced=dict(self._replicas.causes),
             reloads=self._reloads,
             edge_restarts=self._front.restarts,
         )
@@ -194,28 +210,35 @@ class Loop:
         """Serve the archives that are in the model store now; if one cannot be served, nothing changes."""
         if not gap:
             memory.require_room([instance.server.process.pid for instance in self.instances])
-        kept = self._generations.keep(models)
+        archives = {**self._replicas.archives, **self._generations.keep(models)}
         try:
+            if said := job_queue.complaint(self._properties, archives, self._settings.limits):
+                logger.warning(said)
             self._replicas.update(
-                {**self._replicas.archives, **kept},
+                archives,
                 lambda name, seconds: tell({"model": name, "seconds": seconds}),
                 gap=gap,
             )
         finally:
             self._generations.forget_all_but(self._replicas.used)
-        self._front.show(self._replicas.archives)
         self._reloads += 1
+        self._front.show(archives)
+        self._tend_edge()
 
     def drain(self) -> None:
         """Answer what was accepted, and refuse what comes."""
         self._draining = True
+        seconds = self._settings.drain_seconds
         if not len(self.instances):
-            return
+            if not self._front.has_requests():
+                return
+            # They wait for an instance, and are told to come again when they have waited long enough.
+            seconds = min(seconds, self._settings.limits.queue_seconds + _AFTER_ERROR)
         notify.tell("STOPPING=1", "STATUS=draining")
-        logger.warning("draining: what was accepted is answered, for at most %g s", self._settings.drain_seconds)
+        logger.warning("draining: what was accepted is answered, for at most %g s", seconds)
         try:
-            self._front.drain(self._settings.drain_seconds, self._is_patient)
-        except VisionserveError as error:
+            self._front.drain(seconds, self._is_patient)
+        except Exception as error:  # all that was started is ended after this
             logger.error("it ends without knowing what is under way: %s", error)
 
     def _is_patient(self) -> bool:

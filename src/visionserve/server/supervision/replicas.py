@@ -26,7 +26,7 @@ class Replicas:
         instances: Where they are started and ended.
         wanted: How many.
         archives: The .mar file of each model.
-        drain_seconds: The longest to wait for the answers of one that is ended.
+        answer_seconds: The longest to wait for the answers of one that is ended because it is out of date.
         started: Called with each that serves, and the seconds that it took.
 
     Attributes:
@@ -38,11 +38,11 @@ class Replicas:
         instances: Instances,
         wanted: int,
         archives: Mapping[str, Path],
-        drain_seconds: float,
+        answer_seconds: float,
         started: Callable[[Instance, float], None],
     ) -> None:
         self._instances, self._wanted, self._archives = instances, wanted, archives
-        self._drain_seconds, self._started = drain_seconds, started
+        self._answer_seconds, self._started = answer_seconds, started
         self._pause, self._again_at, self._failure = _FIRST_PAUSE, 0.0, ""
         self._ill: dict[Instance, str] = {}
         self.causes: dict[str, int] = {}
@@ -114,6 +114,7 @@ class Replicas:
             self._archives = before
             self._mend(gap=gap)
             raise
+        self._recover()
 
     def _mend(self, *, gap: bool) -> None:
         try:
@@ -121,7 +122,10 @@ class Replicas:
         except Exception as error:
             self._fail(error)
         else:
-            self._failure, self._pause = "", _FIRST_PAUSE
+            self._recover()
+
+    def _recover(self) -> None:
+        self._failure, self._pause, self._again_at = "", _FIRST_PAUSE, 0.0
 
     def _renew(self, ready: Callable[[str, float], object], *, gap: bool) -> None:
         self._ill = {each: reason for each, reason in self._ill.items() if each in self._instances}
@@ -135,7 +139,7 @@ class Replicas:
             if old in self._ill:  # it may never answer: what it has is asked again of the new one
                 self._end(old)
             else:
-                self._instances.retire(old, self._drain_seconds)
+                self._instances.retire(old, self._answer_seconds)
             self.fill(ready)
 
     def _start(self, ready: Callable[[str, float], object]) -> None:

@@ -14,8 +14,8 @@ from visionserve.server.settings import heap, job_queue, safety
 from visionserve.server.supervision import layout
 from visionserve.server.supervision.front import Front
 from visionserve.server.supervision.generations import Generations
-from visionserve.server.supervision.instances import Setup
 from visionserve.server.supervision.loop import Ending, Loop
+from visionserve.server.supervision.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,13 +14,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import psutil
-
 from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
 from visionserve.server.errors import Busy, ServerError, WrongAnswer
+from visionserve.server.host import processes
 from visionserve.server.instance import health
-from visionserve.server.supervision.question import Question
+from visionserve.server.instance.question import Question
 
 if TYPE_CHECKING:
     from visionserve.server.instance.launcher import TorchServe
@@ -68,7 +67,9 @@ class Watch:
         self._restarts: dict[str, list[float]] = {}
         self._silent = 0
         self._busy_since: float | None = None
-        self._question, self._proven_at = Question(), time.monotonic()
+        self._question: Question[tuple[str | None, bool]] = Question()
+        self._proven_at, self._restarted_before, self._unproven = time.monotonic(), 0, 0
+        self._logged = 0
         self.is_whole, self.is_dead, self.is_wrong = True, False, False
         self.reason: str | None = None
         self.restarted = 0
@@ -102,36 +103,45 @@ class Watch:
 
     def _look(self, client: Client) -> None:
         _end_if_stopped(self._server.process.pid, f"Java of instance {self._where}")
-        whole, dead, reasons = True, False, []
+        whole, dead, silent = True, False, False
         for name in self._server.archives:
             try:
                 described = client.describe(name)
-            except (Unreachable, Refused) as error:
-                self._silent += 1
-                if self._silent >= _SILENT:
-                    self.is_whole, self.is_dead = False, True
-                    self._find(f"its management address does not answer: {error}")
-                return
-            self._silent = 0
+            except (Unreachable, Refused):
+                silent = True
+                continue
             ready = {int(each["pid"]) for each in described["workers"] if each["status"] == "READY"}
             whole &= len(ready) >= int(described["minWorkers"])
             dead |= not ready
-            reasons.append(self._trouble_with(name, ready, int(described["minWorkers"])))
+            self._find(self._trouble_with(name, ready, int(described["minWorkers"])))
+        self._silent = self._silent + 1 if silent else 0
+        if self._silent >= _SILENT:
+            whole, dead = False, True
+            self._find("its management address does not answer")
         self.is_whole, self.is_dead = whole and self.reason is None, dead
-        for reason in reasons:
-            self._find(reason)
+        if whole and not silent:
+            self._logged = health.logged(self._server.logs)
+        else:
+            self._busy_since = None
 
     def _ask(self, client: Client) -> None:
         """Have golden pictures answered, while workers are looked at."""
         if self._question.is_done:
-            reason, is_wrong = self._question.result()
             self._proven_at = time.monotonic()
+            try:
+                reason, is_wrong = self._question.result()
+                self._unproven = 0
+            except Exception as error:  # what nobody thought of is an illness if it stays
+                logger.exception("instance %s cannot be proven", self._where)
+                self._unproven += 1
+                reason, is_wrong = f"it cannot be proven: {error!r}" if self._unproven >= _FAILED else None, False
             # A worker that died while it answered is seen by looking; it is proven when it is back.
-            if is_wrong or (self.is_whole and self._question.restarted == self.restarted):
+            if is_wrong or (self.is_whole and self._restarted_before == self.restarted):
                 self.is_wrong |= is_wrong
                 self._find(reason)
         elif not self._question.is_begun and self.is_whole and time.monotonic() - self._proven_at > _PROVEN_EVERY:
-            self._question.begin(lambda: self._prove(client), self.restarted)
+            self._restarted_before = self.restarted
+            self._question.begin(lambda: self._prove(client))
 
     def _trouble_with(self, name: str, ready: set[int], wanted: int) -> str | None:
         now = time.monotonic()
@@ -145,7 +155,7 @@ class Watch:
             _end_if_stopped(pid, f"worker {pid} of {name}")
         if len(ready) >= wanted:
             self._lacking_since.pop(name, None)
-        elif cause := health.refusal(self._server.logs, name):
+        elif cause := health.refusal(self._server.logs, name, self._logged):
             return f"a worker of {name} refuses to serve: {cause}"
         elif now - self._lacking_since.setdefault(name, now) > _LACKING:
             return f"{name} has had {len(ready)} of {wanted} workers for {_LACKING:.0f} s"
@@ -155,21 +165,26 @@ class Watch:
         return None
 
     def _prove(self, client: Client) -> tuple[str | None, bool]:
+        busy = None
         for name, known in self._known.items():
             try:
                 health.require_known_answer(client, name, known)
             except Busy as error:
-                self._busy_since = self._busy_since or time.monotonic()
-                return (str(error) if time.monotonic() - self._busy_since > _BUSY else None), False
-            except (Unreachable, ServerError) as error:
+                busy = str(error)
+            except Unreachable:
+                return f"{name} does not answer", False
+            except ServerError as error:
                 return str(error), isinstance(error, WrongAnswer)
-        self._busy_since = None
-        return None, False
+        if busy is None:
+            self._busy_since = None
+            return None, False
+        since = self._busy_since = self._busy_since or time.monotonic()
+        return (busy if time.monotonic() - since > _BUSY else None), False
 
 
 def _end_if_stopped(pid: int, what: str) -> None:
     """End what was stopped by a signal: its requests are answered by others, and it is started again."""
-    with suppress(psutil.Error, ProcessLookupError):
-        if psutil.Process(pid).status() == psutil.STATUS_STOPPED:
-            logger.warning("%s is stopped; it is ended", what)
+    if processes.is_stopped(pid):
+        logger.warning("%s is stopped; it is ended", what)
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
