@@ -46,7 +46,7 @@ ERRORS = (
     (500, "InternalError", "the server failed"),
 )
 WAITS = (
-    (502, "BadGateway", "the instance gave no valid answer"),
+    (502, "Unavailable", "the instance ended while it answered"),
     (503, "Unavailable", "no instance took the request in time"),
     (504, "Timeout", "the instance did not answer in time"),
 )
