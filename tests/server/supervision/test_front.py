@@ -158,10 +158,13 @@ def test_one_that_is_killed_while_it_drains_is_followed_by_one_that_drains(
     asking.start()
     until(lambda: front.control.figures().under_way, front)
     looks: list[tuple[int, str]] = []
+    begun: list[bool] = []
 
     def go_on() -> bool:
-        if not looks:
-            killed(front)
+        begun.append(True)
+        if len(begun) == 1:
+            return True
+        killed(front)
         front.revive(["a"])
         answer = requests.post(f"{front.url}/predictions/m", b"picture", timeout=20)
         looks.append((answer.status_code, answer.headers.get("Retry-After", "")))
@@ -171,6 +174,19 @@ def test_one_that_is_killed_while_it_drains_is_followed_by_one_that_drains(
     asking.join()
     assert looks == [(503, "7")]
     assert front.restarts == 1
+
+
+@pytest.mark.parametrize("which", ["master", "worker"])
+def test_one_that_is_stopped_is_followed_by_another(which: str, front: Front) -> None:
+    (master,) = [each for each in psutil.Process().children() if each.name() == "haproxy"]
+    stopped = master if which == "master" else master.children()[0]
+    os.kill(stopped.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    while stopped.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() - began < 10
+    until(lambda: front.restarts == 1, front)
+    assert (ask(front), front.trouble) == (200, "")
+    assert time.monotonic() - began < 15
 
 
 def test_one_that_cannot_be_started_again_is_not_ready(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,7 +184,8 @@ class Front:
             seconds: The longest to wait.
             go_on: Called again and again, to revive it too; false ends the waiting.
         """
-        with suppress(ServerError):  # one that was killed just now: the next one is told by `revive`
+        go_on()  # in the place of one that was stopped or killed there is another, before it is told anything
+        with suppress(ServerError):  # killed just now: the next one is told by `revive`
             self.control.set_draining(draining=True)
         end = time.monotonic() + seconds
         while self.has_requests() and time.monotonic() < end and go_on():
