@@ -136,9 +136,10 @@ def test_the_next_one_is_told_what_the_last_one_was(front: Front) -> None:
 
 def killed(front: Front) -> None:
     haproxies = [each for each in psutil.Process().children() if each.name() == "haproxy"]
+    ended = [process for each in haproxies for process in (each, *each.children())]
     for haproxy in haproxies:
         os.killpg(haproxy.pid, signal.SIGKILL)
-    psutil.wait_procs(haproxies, timeout=10)
+    psutil.wait_procs(ended, timeout=10)
 
 
 def test_one_that_is_killed_while_it_drains_is_followed_by_one_that_drains(
