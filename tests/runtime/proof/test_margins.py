@@ -50,7 +50,7 @@ def alive(name: str) -> nn.Module:
     return made.eval()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", network.names())
 def test_a_right_engine_is_within_what_is_allowed(name: str) -> None:
     """In bf16 a class strays by half of what is allowed or less, but for the deepest EfficientNets and Inception.
