@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from contextlib import suppress
@@ -97,3 +98,11 @@ def test_an_impossible_content_length_is_refused(length: str) -> None:
     with pytest.raises(InvalidHeader, match="Content-Length is ") as refused:
         payload.parse(request, 32, 1)
     assert len(str(refused.value)) < 120
+
+
+@pytest.mark.parametrize("text", [b'{"instances": [{"b64": "AAAA"}]}', b'{"instances": [', b"[" * 100_000])
+def test_the_garbage_collector_goes_on_whatever_is_parsed(text: bytes) -> None:
+    assert gc.isenabled()
+    with suppress(RequestError):
+        payload.parse(Request({"body": text}, {"Content-Type": "application/json"}), 32, 1)
+    assert gc.isenabled()
