@@ -13,7 +13,7 @@ from tests.support import documents
 from visionserve.archiver.models.spec import HandlerSpec
 from visionserve.runtime.decoders import limits
 from visionserve.runtime.pictures import formats, gate, tiff
-from visionserve.runtime.wire import errors, payload
+from visionserve.runtime.wire import errors, json_document
 from visionserve.runtime.wire.errors import RequestError
 from visionserve.server import edge
 from visionserve.server.edge import configuration
@@ -48,7 +48,7 @@ def test_the_limits_in_the_contract_are_the_codes() -> None:
     assert f"`handler.maxPixels` ({spec.max_pixels // 1_000_000} million)" in text
     assert f"`handler.maxImages` ({spec.max_images})" in text
     assert formats.TAKEN in text
-    assert (payload._MAX_VALUES, payload._MAX_PARTS) == (5_000_000, 250_000)
+    assert (json_document._MAX_VALUES, json_document._MAX_PARTS) == (5_000_000, 250_000)
     assert "five million values and 250,000 lists, objects and names" in " ".join(text.split())
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from visionserve.runtime.wire import payload
+from visionserve.runtime.wire import json_document, payload
 from visionserve.runtime.wire.errors import InvalidHeader, InvalidRequest, RequestError
 from visionserve.runtime.wire.request import Request
 
@@ -44,9 +44,9 @@ def test_parts_that_share_a_name_are_an_error_not_an_answer_too_few(count: int, 
 
 def test_a_document_of_very_many_names_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two million names that all differ kept the interpreter for a second."""
-    document = {"data": 0, **{str(key): key for key in range(payload._MAX_PARTS)}}
+    document = {"data": 0, **{str(key): key for key in range(json_document._MAX_PARTS)}}
     monkeypatch.setattr(json, "loads", None)
-    with pytest.raises(InvalidRequest, match=f"more than {payload._MAX_PARTS} lists, objects and names"):
+    with pytest.raises(InvalidRequest, match=f"more than {json_document._MAX_PARTS} lists, objects and names"):
         payload.parse(Request({"body": json.dumps(document).encode()}), 4, 10**6)
 
 
@@ -81,8 +81,8 @@ def test_no_json_document_keeps_the_interpreter_for_a_second(part: str) -> None:
     """For that long the requests beside it would wait, whichever thread parses it."""
     one = PARTS[part](1 << 20)
     lists, costly = (sum(map(one.count, kinds)) for kinds in ((b"[", b"{"), (b"[", b"{", b":")))
-    most = min(LARGEST // (len(one) + 1), (payload._MAX_VALUES - 10) // (lists + 1))
-    for count in (most, min(most, (payload._MAX_PARTS - 10) // max(1, costly))):
+    most = min(LARGEST // (len(one) + 1), (json_document._MAX_VALUES - 10) // (lists + 1))
+    for count in (most, min(most, (json_document._MAX_PARTS - 10) // max(1, costly))):
         data = b",".join(map(PARTS[part], range(count)))
         tensor = b'"datatype":"UINT8","shape":[1,1,%d,3],"data":[%s]' % (count // 3, data)
         request = Request({"body": b'{"inputs":[{%s}]}' % tensor}, {"Content-Type": "application/json"})

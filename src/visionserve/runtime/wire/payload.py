@@ -15,19 +15,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gc
-import json
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from visionserve.runtime.wire import form, open_inference
+from visionserve.runtime.wire import form, json_document, open_inference
 from visionserve.runtime.wire.errors import (
     EmptyRequest,
     InvalidBase64,
     InvalidHeader,
-    InvalidJson,
     InvalidRequest,
     TooManyImages,
     UnsupportedFormat,
@@ -35,7 +31,7 @@ from visionserve.runtime.wire.errors import (
 from visionserve.runtime.wire.open_inference import Outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -54,11 +50,6 @@ _URL_ENCODED = "application/x-www-form-urlencoded"
 # How a JSON document starts, after a byte-order mark and white space; no picture starts so.
 _DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*[{\["\-0-9tfn]')
-# A parsed value takes up to 64 bytes for 2 of text; this keeps the document of one request below some 300 MB.
-_MAX_VALUES = 5_000_000
-# Lists, objects and names. They take the interpreter up to 1.4 us each, for its garbage collector looks at all of
-# them again and again: four million kept it, and every neighbour, for 2.7 s.
-_MAX_PARTS = 250_000
 _BOUNDARY = re.compile(r"""boundary=("[^"]*"|[^;\s]*)""", re.IGNORECASE)
 # What a multipart part costs beside its content and boundary: its headers, with a long file name.
 _PART_HEAD = 1024
@@ -168,7 +159,7 @@ def _single(value: Any, request: Request, max_images: int, max_pixels: int) -> P
     if length is None and not (_JSON if as_json else _DOCUMENT).match(value):
         return Payload((value,), "one")
     end = len(value) if length is None else _json_length(length, len(value))
-    return _document(_json(value[:end]), memoryview(value)[end:], max_images, max_pixels)
+    return _document(json_document.parse(value[:end], _FORMS), memoryview(value)[end:], max_images, max_pixels)
 
 
 def _json_length(text: str, size: int) -> int:
@@ -177,42 +168,6 @@ def _json_length(text: str, size: int) -> int:
             f"{JSON_LENGTH} is '{text[:40]}'; it must be the JSON part's length, at most the body's {size} bytes"
         )
     return int(text)
-
-
-def _json(text: Encoded) -> Any:
-    if sum(map(text.count, (b",", b"[", b"{"))) > _MAX_VALUES:
-        raise InvalidRequest(f"the JSON document has more than {_MAX_VALUES} values; send binary tensors")
-    if sum(map(text.count, (b"[", b"{", b":"))) > _MAX_PARTS:
-        raise InvalidRequest(
-            f"the JSON document has more than {_MAX_PARTS} lists, objects and names; send one flat list of values,"
-            " or binary tensors"
-        )
-    try:
-        with _uncollected():
-            return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        place = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidJson(f"the body starts as JSON and is not valid JSON{place}; {_FORMS}") from None
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would look at all that is parsed again and again.
-
-    250,000 lists took 0.5 s of the interpreter with it, and 0.07 s without.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        # Of several threads that parse, the one that found it enabled enables it.
-        if was_enabled:
-            gc.enable()
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _document(document: Any, binary: memoryview, max_images: int, max_pixels: int) -> Payload:

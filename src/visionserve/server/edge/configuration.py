@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from visionserve import __version__
 from visionserve.runtime.wire import form, responses
-from visionserve.server.edge import statistics
+from visionserve.server.edge import tables
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def render(
         rate=math.ceil(_RATE_SECONDS * settings.keys.requests_per_second) if settings.keys else 0,
         rate_seconds=_RATE_SECONDS,
         slots=slots,
-        hop=statistics.HOP,
+        hop=tables.HOP,
         up=up,
         metadata=sorted((_versioned(key), path) for key, path in metadata.items()),
         server=json.dumps(

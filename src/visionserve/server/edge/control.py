@@ -11,15 +11,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from visionserve.server import private_file
-from visionserve.server.edge import commands, statistics
+from visionserve.server.edge import commands, tables
+from visionserve.server.edge.access import key_map
 from visionserve.server.errors import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from visionserve.server.edge.access.client_keys import Key
-    from visionserve.server.edge.statistics import Figures, State
+    from visionserve.server.edge.tables import Figures, State
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Control:
     def __init__(self, folder: Path, slots: Sequence[str], facts: Mapping[str, int] | None = None) -> None:
         self._folder = folder
         self.states: dict[str, State] = dict.fromkeys(slots, "down")
-        self._facts = {**_FACTS, **(facts or {}), "up": 0, **{statistics.HOP + slot: 0 for slot in slots}}
+        self._facts = {**_FACTS, **(facts or {}), "up": 0, **{tables.HOP + slot: 0 for slot in slots}}
         self._keys: Sequence[Key] = ()
 
     @property
@@ -91,7 +92,7 @@ class Control:
             ServerError: There is no such slot, or HAProxy does not answer.
         """
         self._set(slot, "drain")
-        hop = statistics.HOP + slot
+        hop = tables.HOP + slot
         commands.order(self._folder / WORKER, f"shutdown sessions server {hop}/{slot}")
         for pid in self._old():
             # There servers cannot be named any more. What its hop led on to another slot goes on.
@@ -131,19 +132,10 @@ class Control:
         Raises:
             ServerError: HAProxy does not answer, or refuses.
         """
-        self._tell_keys(lambda command: commands.ask(self._folder / WORKER, command))
+        key_map.replace(lambda command: commands.ask(self._folder / WORKER, command), KEYS, self._keys)
         for pid in self._old():
             with suppress(ServerError):  # it has just ended
-                self._tell_keys(partial(self._ask_old, pid))
-
-    def _tell_keys(self, ask: Callable[[str], str]) -> None:
-        prepared = ask(f"prepare map {KEYS}")
-        version = re.search(r"New version created: (\d+)", prepared)
-        if version is None:
-            raise ServerError(f"HAProxy refused new keys: {' '.join(prepared.split())}")
-        for key in self._keys:
-            commands.require_silence(ask(f"add map @{version[1]} {KEYS} {key.digest} {key.name}"))
-        commands.require_silence(ask(f"commit map @{version[1]} {KEYS}"))
+                key_map.replace(partial(self._ask_old, pid), KEYS, self._keys)
 
     def figures(self) -> Figures:
         """What the edge does now.
@@ -155,7 +147,7 @@ class Control:
         past = [self._ask_old(pid, "show stat") for pid in self._old()]
         # One that has just answered its last request and ended says nothing, or the master that it is not there.
         old = [row for said in past if commands.TABLE in said for row in commands.table(said)]
-        return statistics.read(current, old, tuple(self.states))
+        return tables.read(current, old, tuple(self.states))
 
     def workers(self, *, old: bool = False) -> list[int]:
         """The process ids of HAProxy's workers: the one that takes connections, or those that end their last."""
@@ -216,9 +208,7 @@ class Control:
         """
         if "up" not in self.states.values():
             each = [
-                f"set server {backend}/{slot} state ready"
-                for backend in statistics.BACKENDS
-                for slot in self.states
+                f"set server {backend}/{slot} state ready" for backend in tables.BACKENDS for slot in self.states
             ]
             commands.order(self._folder / WORKER, "; ".join(each))
 
@@ -226,9 +216,9 @@ class Control:
         self._require_slot(slot)
         states = {**self.states, slot: state}
         up = sum(each == "up" for each in states.values())
-        facts = {"up": up, statistics.HOP + slot: int(state == "up")}
+        facts = {"up": up, tables.HOP + slot: int(state == "up")}
         said = [
-            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in statistics.BACKENDS),
+            *(f"set server {backend}/{slot} state {_WORDS[state]}" for backend in tables.BACKENDS),
             *(f"set map {FACTS} {name} {value}" for name, value in facts.items()),
         ]
         commands.order(self._folder / WORKER, "; ".join(said))

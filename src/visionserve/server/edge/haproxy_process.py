@@ -16,7 +16,7 @@ from visionserve.server.edge.access import rates
 from visionserve.server.edge.access.credentials import CERTIFICATE, Credentials
 from visionserve.server.edge.control import Control
 from visionserve.server.errors import ServerError, writing
-from visionserve.server.host import processes
+from visionserve.server.host import process_state
 from visionserve.server.run import folder as run_folder
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class HAProxyProcess:
     @property
     def is_stopped(self) -> bool:
         """Whether a signal has stopped it (SIGSTOP), or the worker that takes connections."""
-        return any(map(processes.is_stopped, (self.pid, *self._workers)))
+        return any(map(process_state.is_stopped, (self.pid, *self._workers)))
 
     @property
     def trouble(self) -> str:
@@ -137,14 +137,15 @@ class HAProxyProcess:
         try:
             old, counts = self.control.workers(), rates.read(self._folder / control.WORKER)
             self._prepare(strict=strict)
-            if self._settings.keys is not None:
-                self.control.take_keys()
             self.control.before_reload()
+            if self._settings.keys is not None:  # last, for nothing that fails later takes them back
+                self.control.take_keys()
         except BaseException:
             self._metadata = before
             for name, content in saved.items():
                 private_file.write(self._folder / name, content)
-            self.control.apply()
+            with contextlib.suppress(ServerError):  # it is told again when it answers
+                self.control.apply()
             raise
         # From here on nothing is taken back: one that is slow takes it later, and is told all then.
         os.kill(self.pid, signal.SIGUSR2)

@@ -44,10 +44,10 @@ def passed(
     """The part of an environment that TorchServe is started with, and what tells workers who shares their cores.
 
     Args:
-        instances: How many TorchServes share this machine's cores.
         environment: What there is.
         named: Further variables to pass, as `environment` in server.yaml names them.
         withheld: The pattern of those that TorchServe keeps from workers, its `blacklist_env_vars`.
+        instances: How many TorchServes share this machine's cores.
 
     Raises:
         ServerError: One that is named, or that workers need, could not get there.

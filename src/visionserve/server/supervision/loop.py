@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.errors import ServerError
-from visionserve.server.host import disk, memory
+from visionserve.server.host import memory
 from visionserve.server.orders import giving
-from visionserve.server.orders.status import Status
 from visionserve.server.orders.taking import carried_out
 from visionserve.server.run import notify, record
 from visionserve.server.settings import job_queue
+from visionserve.server.supervision import condition
 from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.replicas import Replicas
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from visionserve.project import Project
     from visionserve.server.edge.configuration import Slot
+    from visionserve.server.orders.status import Status
     from visionserve.server.settings.serving import Serving
     from visionserve.server.supervision.front import Front
     from visionserve.server.supervision.generations import Generations
@@ -192,18 +193,13 @@ class Loop:
 
     def status(self) -> Status:
         """What it does, and what has happened since the start."""
-        # A full disk first: what TorchServe says when it finds no room is not that.
-        room = disk.complaint((self._folder.path, self._project.logs))
-        troubles = room, self._replicas.trouble, self._front.trouble
-        return Status(
-            is_ready=self._front.is_ready,
+        return condition.of(
+            self._front,
+            self.instances,
+            self._replicas,
+            (self._folder.path, self._project.logs),
             is_draining=self._draining,
-            trouble="; ".join(filter(None, troubles)),
-            instances={each.slot.name: each.server.properties.management for each in self.instances},
-            workers_restarted=sum(each.watch.restarted for each in self.instances),
-            replaced=dict(self._replicas.causes),
             reloads=self._reloads,
-            edge_restarts=self._front.restarts,
         )
 
     def _reload(self, models: Sequence[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from visionserve.calls import Refused, Unreachable
 from visionserve.client import Client
 from visionserve.server.errors import Busy, ServerError, WrongAnswer
-from visionserve.server.host import processes
+from visionserve.server.host import process_state
 from visionserve.server.instance import health
 from visionserve.server.instance.question import Question
 
@@ -184,7 +184,7 @@ class Watch:
 
 def _end_if_stopped(pid: int, what: str) -> None:
     """End what was stopped by a signal: its requests are answered by others, and it is started again."""
-    if processes.is_stopped(pid):
+    if process_state.is_stopped(pid):
         logger.warning("%s is stopped; it is ended", what)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
