@@ -24,7 +24,7 @@ def kill_workers(server: Served, java: psutil.Process) -> None:
     (first,) = [each for each in server.worker_processes() if each.ppid() == java.pid]
     first.kill()
     end = time.monotonic() + 180
-    while f"is replaced: {CAUSE}" not in server.said:
+    while f"is given up: {CAUSE}" not in server.said:
         assert time.monotonic() < end, server.said
         for worker in server.worker_processes():
             with suppress(psutil.NoSuchProcess):
@@ -46,7 +46,7 @@ def test_an_instance_whose_workers_die_again_and_again_is_replaced(tmp_path: Pat
         told("every new worker of one of two instances killed, until that is replaced", traffic, at)
         assert traffic.lost == {}
         assert traffic.count("refused") == 0
-        assert f"instances replaced, {CAUSE}: 1" in server.run("status").stdout
-        assert f"is replaced: {CAUSE}" in (root / "logs" / "supervisor.log").read_text()
+        assert f"instances given up, {CAUSE}: 1" in server.run("status").stdout
+        assert f"is given up: {CAUSE}" in (root / "logs" / "supervisor.log").read_text()
         assert not java.is_running()
         assert other in server.of("java") and len(server.of("java")) == 2

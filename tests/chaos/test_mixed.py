@@ -116,7 +116,7 @@ def test_an_hour_of_faults_loses_nothing(
                 if lost := beyond(kind, outcomes):
                     bad.append(f"{number}, {kind}: {lost}")
         assert server.run("ready").returncode == 0
-        assert "ready" in server.run("status").stdout
+        assert "\nready\n" in server.run("status").stdout
         last = at_rest(server, temporary, first)
         left = server.all()
         server.process.send_signal(signal.SIGTERM)

@@ -58,7 +58,7 @@ def test_one_that_answers_wrongly_is_taken_out_until_one_is_right(tmp_path: Path
     with Served(tmp_path) as server:
         with loaded(server, clients=2) as traffic:
             flag.touch()
-            server.wait_for("is replaced: quick answers ", 120)
+            server.wait_for("is given up: quick answers ", 120)
             server.wait_for("no new instance: quick cannot be served: ", 240)
             ready = server.run("ready")
             wrong = traffic.take()
@@ -86,13 +86,13 @@ def test_one_of_two_workers_that_answers_wrongly_is_taken_out(tmp_path: Path, to
             named.write_text(str(server.workers()[0]))
             named.replace(flag)
             # Either worker gets the golden picture that is asked every ten seconds.
-            server.wait_for("is replaced: quick answers ", 150)
+            server.wait_for("is given up: quick answers ", 150)
             seconds = now() - at
             server.wait_until_whole()
             whole = now()
             traffic.wait_for(100)
         told(f"one of two workers answers wrongly, and is taken out after {seconds:.0f} s", traffic, at)
-        assert "instances replaced, quick answers " in server.run("status").stdout
+        assert "instances given up, quick answers " in server.run("status").stdout
     assert sum(traffic.lost.values()) == traffic.wrong > 0
     assert {each.outcome for each in traffic.asked if each.start > whole} == {"answered"}
 

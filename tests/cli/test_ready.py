@@ -35,6 +35,7 @@ WELL = Status(
     replaced={},
     reloads=0,
     edge_restarts=0,
+    changed=[],
 )
 
 

@@ -12,6 +12,7 @@ from tests.conftest import REPOSITORY
 if TYPE_CHECKING:
     from pathlib import Path
 
+READY_SECONDS = 600  # `serve --timeout`, when nothing else is said
 UNIT = REPOSITORY / "deploy" / "systemd" / "visionserve.service"
 
 
@@ -40,3 +41,15 @@ def test_it_gives_the_server_time_to_drain() -> None:
     assert settings["KillMode"] == "mixed"
     assert settings["User"] == "visionserve"
     assert settings["CapabilityBoundingSet"] == ""
+
+
+def test_a_worker_that_the_kernel_ends_ends_no_service() -> None:
+    """systemd's own default is `stop`, which would end all instances for the memory of one worker."""
+    assert "\nOOMPolicy=continue\n" in UNIT.read_text()
+
+
+def test_a_server_that_cannot_start_says_why_before_systemd_ends_it() -> None:
+    settings = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and line[0] != "#")
+    assert int(settings["TimeoutStartSec"]) > READY_SECONDS
+    assert int(settings["StartLimitIntervalSec"]) > int(settings["StartLimitBurst"]) * READY_SECONDS
+    assert settings["ExecStart"].endswith(" serve --edge")  # without HAProxy nobody tells systemd anything

@@ -29,6 +29,7 @@ def add(name: Name, root: Root = Path()) -> None:
 
     file = _file(root)
     typer.echo(client_keys.new(file, name))
+    note("a running server knows it after 'visionserve reload --keys'")
 
 
 def names(root: Root = Path()) -> None:

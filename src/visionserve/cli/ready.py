@@ -37,8 +37,9 @@ def ready(root: Root = Path()) -> None:
     if running.orders:
         found = giving.status(Path(running.orders))
         if not found.is_ready:
-            why = found.trouble or ("draining" if found.is_draining else "workers are missing")
-            output.print(f"not ready: {why}")
+            lacking = "workers are missing" if found.instances else "there is no instance"
+            why = found.trouble or ("draining" if found.is_draining else lacking)
+            output.print(f"not ready: {why}", soft_wrap=True)
             raise typer.Exit(_NOT_READY)
     in_time = _is_proven(running)
     output.print("ready" if in_time else f"ready, and so busy that answers take more than {_ANSWERED:g} s")

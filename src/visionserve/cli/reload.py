@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visionserve.cli.console import Root, busy, marked, output
+from visionserve.cli.console import Root, busy, marked, note, output
+from visionserve.cli.status import stale
 
 if TYPE_CHECKING:
     from visionserve.project import Project
@@ -39,13 +40,19 @@ def reload(
     if keys and (models or gap):
         raise typer.BadParameter("--keys reads no archives: leave MODEL and --gap out")
     running = _supervised(Project(root))
+    if changed := giving.status(Path(running.orders)).changed:
+        note(stale(changed))
     if keys:
         giving.reload_keys(Path(running.orders))
         output.print("read again: keys and certificate")
         return
-    with busy("a new instance is loading"):
-        for name, seconds in giving.reload(Path(running.orders), models or [], gap=gap):
-            output.print(marked("green", "proven", f" {name} after {seconds:.1f} s"))
+    try:
+        with busy("a new instance is loading"):
+            for name, seconds in giving.reload(Path(running.orders), models or [], gap=gap):
+                output.print(marked("green", "proven", f" {name} after {seconds:.1f} s"))
+    except KeyboardInterrupt:
+        note("the server goes on with the reload; 'visionserve status' counts those that were done")
+        raise
     output.print("reloaded; the instances before have answered what they had")
 
 
@@ -60,7 +67,12 @@ def _supervised(project: Project) -> Running:
 
     running = record.find(project)
     if running is None:
-        raise ServerError("no server runs for this folder; start it with 'visionserve serve'")
+        starting = record.process(project)
+        raise ServerError(
+            f"the server (process {starting}) is still starting"
+            if starting
+            else "no server runs for this folder; start it with 'visionserve serve'"
+        )
     if not running.orders:
         raise ServerError("this server runs without HAProxy and takes no orders: stop it, and start it again")
     return running

@@ -62,12 +62,13 @@ def serve(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download no weights.")] = False,
     edge: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--edge/--no-edge",
             help="Serve through HAProxy, which retries, queues, limits and drains; or TorchServe alone.",
+            show_default="--edge where there is an HAProxy, or a server.yaml",
         ),
-    ] = True,
+    ] = None,
     drain_seconds: Annotated[
         float | None,
         typer.Option(
@@ -97,7 +98,9 @@ def serve(
     from visionserve.server.run import record
 
     project = Project(root)
-    edge = edge and supervised.is_possible(project)
+    if edge is False and project.serving.exists():
+        note(f"{project.serving} is not read: this is without HAProxy, so without keys, limits and draining")
+    edge = edge is not False and supervised.has_haproxy(project, required=edge is True)
     admit = _trusting(trusted_key or [], edge=edge)
     if print_config:
         shown = supervised.configuration(project, targets or [], drain_seconds, edge=edge)

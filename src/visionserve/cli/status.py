@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from visionserve.cli.console import Root, output
+from visionserve.cli.console import Root, note, output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-_NOT_RUNNING = 3  # what init scripts' `status` exits with when the service is not running
+_STARTING, _NOT_RUNNING = 1, 3  # of the latter, init scripts' `status` makes the same
 _ANSWERED = 5.0  # seconds that an instance may take to say how it is
 
 
@@ -23,15 +23,17 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def status(root: Root = Path()) -> None:
-    """Say whether the server runs, and which models are ready; exit code 3 when it does not run."""
+    """Say whether the server runs, and which models are ready; exit code 1 while it starts, 3 if none runs."""
     from visionserve.project import Project
     from visionserve.server.orders import giving
     from visionserve.server.run import record
 
-    running = record.find(Project(root))
+    project = Project(root)
+    running = record.find(project)
     if running is None:
-        output.print("not running")
-        raise typer.Exit(_NOT_RUNNING)
+        starting = record.process(project)
+        output.print(f"starting (process {starting})" if starting else "not running")
+        raise typer.Exit(_STARTING if starting else _NOT_RUNNING)
     found = giving.status(Path(running.orders)) if running.orders else None
     output.print(f"running (process {running.pid}) at {running.inference}")
     output.print(_table(found.instances if found else {"": running.management}))
@@ -39,13 +41,23 @@ def status(root: Root = Path()) -> None:
         return
     state = "ready" if found.is_ready else "draining" if found.is_draining else "not ready"
     output.print(f"{state}{': ' if found.trouble else ''}{found.trouble}", soft_wrap=True)
+    if found.changed:
+        note(stale(found.changed))
     counts = {
         "workers started again": found.workers_restarted,
         "reloads": found.reloads,
         "HAProxy started again": found.edge_restarts,
-        **{f"instances replaced, {why}": count for why, count in found.replaced.items()},
+        **{f"instances given up, {why}": count for why, count in found.replaced.items()},
     }
     output.print("; ".join(f"{what}: {count}" for what, count in counts.items()), soft_wrap=True)
+
+
+def stale(changed: Sequence[str]) -> str:
+    """What to say of settings' files that were changed while a server runs."""
+    them = "has been changed since this server started; it counts"
+    if len(changed) > 1:
+        them = "have been changed since this server started; they count"
+    return f"{' and '.join(changed)} {them} at the next start"
 
 
 def _table(instances: Mapping[str, str]) -> Table:

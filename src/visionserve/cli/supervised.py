@@ -34,11 +34,15 @@ def settings(project: Project, drain_seconds: float | None = None) -> Serving:
     return found if drain_seconds is None else dataclasses.replace(found, drain_seconds=drain_seconds)
 
 
-def is_possible(project: Project) -> bool:
+def has_haproxy(project: Project, *, required: bool) -> bool:
     """Whether there is an HAProxy; without one, a project that asks for nothing of it is served all the same.
 
+    Args:
+        project: The project.
+        required: Whether the user asked for it.
+
     Raises:
-        ServerError: There is none, and `server.yaml` asks for what only HAProxy does.
+        ServerError: There is none, and the user or `server.yaml` asks for what only HAProxy does.
     """
     from visionserve.server.edge import haproxy
     from visionserve.server.errors import ServerError
@@ -46,7 +50,7 @@ def is_possible(project: Project) -> bool:
     try:
         haproxy.find()
     except ServerError as error:
-        if project.serving.exists():
+        if required or project.serving.exists():
             raise
         note(f"{error}. TorchServe is served alone, on loopback: nothing is retried, limited or drained")
         return False

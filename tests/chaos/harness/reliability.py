@@ -72,18 +72,13 @@ class Row:
     @classmethod
     def of(cls, fault: str, outcomes: Outcomes, at: float, done: float | None = None) -> Row:
         """What a fault cost that began at a time, and had been done at another if that took a while."""
-        kinds = {
-            "cut off": outcomes.cut,
-            "found no server": outcomes.count(NOBODY),
-            "answered wrongly": outcomes.wrong,
-        }
         return cls(
             fault,
             len(outcomes.asked),
             outcomes.count("answered"),
             outcomes.count("refused"),
             sum(outcomes.lost.values()),
-            ", ".join(f"{count} {how}" for how, count in kinds.items() if count),
+            how_lost([outcomes]),
             outcomes.longest,
             outcomes.recovery(at, done),
         )
@@ -94,6 +89,16 @@ class Row:
             f"| {self.fault} | {self.sent} | {self.answered} | {self.refused} | {lost} | {self.longest:.2f}"
             f" | {_time(self.recovery)} |"
         )
+
+
+def how_lost(each: Sequence[Outcomes]) -> str:
+    """What became of lost requests: connections cut or refused, wrong answers."""
+    kinds = {
+        "cut off": sum(outcomes.cut for outcomes in each),
+        "found no server": sum(outcomes.count(NOBODY) for outcomes in each),
+        "answered wrongly": sum(outcomes.wrong for outcomes in each),
+    }
+    return ", ".join(f"{count} {how}" for how, count in kinds.items() if count)
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,10 @@ class Kind:
         refused = sum(outcomes.count("refused") for outcomes, _, _ in self.each)
         recovery = [outcomes.recovery(at, done) for outcomes, at, done in self.each]
         longest = max(outcomes.longest for outcomes, _, _ in self.each)
+        how = how_lost([outcomes for outcomes, _, _ in self.each])
+        lost = f"{self.lost}: {how}" if how else str(self.lost)
         return (
-            f"| {self.name} | {len(self.each)} | {sent} | {refused} | {self.lost} | {longest:.2f}"
+            f"| {self.name} | {len(self.each)} | {sent} | {refused} | {lost} | {longest:.2f}"
             f" | {_time(statistics.median(recovery))} | {_time(max(recovery))} |"
         )
 

@@ -118,7 +118,7 @@ def test_a_log_is_bounded(tmp_path: Path) -> None:
     kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert kept == {
         "edge.log": b"",
-        "edge.1.log": written[4],
-        "edge.2.log": written[3],
-        "edge.3.log": written[2],
+        "edge.log.1": written[4],
+        "edge.log.2": written[3],
+        "edge.log.3": written[2],
     }

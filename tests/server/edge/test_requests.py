@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.server.edge.conftest import BODY, LIMITS
 
 if TYPE_CHECKING:
-    from tests.server.edge.conftest import Front
+    from tests.server.edge.conftest import Front, Started
 
 
 @pytest.mark.parametrize("path", ["/predictions/m", "/predictions/resnet50/1.0", "/predictions/a_b-c.d/v2"])
@@ -106,3 +111,20 @@ def test_a_connection_is_kept(front: Front) -> None:
     head = b"POST /predictions/m HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
     both = front.raw(head + b"\r\nx" + head + b"Connection: close\r\n\r\nx")
     assert both.count(b"HTTP/1.1 200") == 2
+
+
+def test_large_requests_that_wait_are_in_no_small_one_s_way(start: Started) -> None:
+    """Slow senders who hold all places of large ones: the instances have nothing to do."""
+    front = start(limits=replace(LIMITS, concurrent=4, queue=3, queue_seconds=20.0, body_seconds=20.0))
+    head = f"POST /predictions/m HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY}\r\n\r\n".encode()
+    with ExitStack() as sending:
+        for _ in range(2 + 3):  # a place in each of two instances, and all of the queue
+            connection = socket.create_connection((front.host, front.port), timeout=10)
+            sending.callback(connection.close)
+            connection.sendall(head + b"x" * 600_000)
+        end = time.monotonic() + 10
+        while front.control.figures().queue < 3:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert [front.post().status_code for _ in range(5)] == [200] * 5
+        assert front.post(data=b"x" * 600_000).status_code == 503

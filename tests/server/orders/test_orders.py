@@ -81,6 +81,7 @@ def test_a_status_arrives_as_it_was_sent(tmp_path: Path) -> None:
         replaced={"Java ended with code -9": 2},
         reloads=3,
         edge_restarts=4,
+        changed=[],
     )
     taking = Orders(tmp_path / "orders.sock", lambda _: iter([sent.write()]))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from visionserve.server.errors import ServerError
 from visionserve.server.run.folder import RunFolder
 from visionserve.server.run.warden import Warden
 from visionserve.server.settings.serving import Serving
+from visionserve.server.supervision import front as front_module
 from visionserve.server.supervision.front import Front
 
 if TYPE_CHECKING:
@@ -205,3 +207,31 @@ def test_one_that_cannot_be_started_again_is_not_ready(front: Front, monkeypatch
     front.revive(["a"])
     front.tell(is_ready=True)
     assert (front.is_ready, front.trouble, front.restarts, ask(front)) == (True, "", 1, 200)
+
+
+def test_models_that_it_cannot_be_told_of_cost_nothing_that_is_served(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.show({"n": pack(tmp_path / "store", "n")})
+    with monkeypatch.context() as full:
+
+        def reload(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(front._edge, "reload", reload)
+        full.setattr(front_module, "_SHOWN_AGAIN", 0.0)
+        for _ in range(2 * front_module._SILENT):
+            front.revive(["a"])
+            with pytest.raises(OSError, match="No space"):
+                front.describe()
+        assert (front.restarts, ask(front)) == (0, 200)
+        assert "clients are told of the models of before" in front.trouble
+    front.revive(["a"])
+    front.describe()
+    assert (front.restarts, front.trouble) == (0, "")
+    assert requests.get(f"{front.url}/v2/models/n", timeout=20).status_code == 200
+
+
+def test_keys_are_not_read_anew_by_a_server_that_was_started_without(front: Front) -> None:
+    with pytest.raises(ServerError, match="started without keys and certificate"):
+        front.reload_keys()

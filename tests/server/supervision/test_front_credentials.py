@@ -64,6 +64,7 @@ def test_an_update_and_a_healed_edge_need_no_good_files(front: Front, tmp_path: 
     (tmp_path / "certificate.pem").write_text("half a certificate")
     front.show({"n": pack(tmp_path / "store", "n")})
     front.revive([])
+    front.describe()
     assert [ask("/v2/models/m", key), ask("/v2/models/n", key)] == [404, 200]
     with pytest.raises(ServerError, match=r"keys:1: "):
         front.reload_keys()

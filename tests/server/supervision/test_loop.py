@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -9,6 +12,8 @@ import pytest
 
 from visionserve.project import Project
 from visionserve.server.errors import ServerError
+from visionserve.server.host import memory
+from visionserve.server.orders import giving
 from visionserve.server.run import record
 from visionserve.server.settings.serving import Serving
 from visionserve.server.supervision import loop
@@ -56,6 +61,8 @@ class Edge:
     def tell(self, *, is_ready: bool) -> None:
         self.told.append(is_ready)
 
+    def describe(self) -> None: ...
+
 
 class Looked:
     """One instance, and what is done about it."""
@@ -65,7 +72,9 @@ class Looked:
     def __init__(self) -> None:
         watch = SimpleNamespace(reason=None, is_wrong=False, is_whole=True)
         self.one = SimpleNamespace(
-            server=SimpleNamespace(process=SimpleNamespace(poll=lambda: None)), watch=watch, is_leaving=False
+            server=SimpleNamespace(process=SimpleNamespace(poll=lambda: None), logs="logs/a"),
+            watch=watch,
+            is_leaving=False,
         )
         self.done: list[tuple[str, str]] = []
 
@@ -209,3 +218,53 @@ def test_orders_are_carried_out_whatever_looking_comes_to(tmp_path: Path, monkey
     with pytest.raises(Ending):
         served.run()
     assert done == [1, 2]
+
+
+def test_keys_are_read_anew_whatever_else_is_under_way(
+    looking: tuple[Loop, Edge, Looked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, edge, _ = looking
+    edge.lost = False
+    read: list[int] = []
+    monkeypatch.setattr(edge, "reload_keys", lambda: read.append(1), raising=False)
+    told = list[dict[str, Any]]()
+    ordering = threading.Thread(target=lambda: told.extend(served.obey({"order": giving.RELOAD_KEYS})))
+    ordering.start()
+    end = time.monotonic() + 10
+    while not read:
+        served.look()  # as it is called while an instance loads
+        assert time.monotonic() < end
+    ordering.join(10)
+    assert not ordering.is_alive()
+
+
+def test_it_looks_while_archives_are_copied(
+    looking: tuple[Loop, Edge, Looked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, _, _ = looking
+    looks: list[float] = []
+
+    def keep(_models: object) -> dict[str, Path]:
+        end = time.monotonic() + 10
+        while len(looks) < 3:  # a disk that is slow
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        raise ServerError("it has come to an end")
+
+    monkeypatch.setattr(served, "_generations", SimpleNamespace(keep=keep))
+    monkeypatch.setattr(served, "_replicas", SimpleNamespace(archives={}))
+    monkeypatch.setattr(served, "look", lambda: looks.append(time.monotonic()))
+    with pytest.raises(ServerError, match="come to an end"):
+        served._reload([], lambda _document: None, gap=True)
+    assert len(looks) >= 3
+
+
+def test_a_reload_without_memory_for_two_touches_nothing(
+    looking: tuple[Loop, Edge, Looked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, _, looked = looking
+    monkeypatch.setattr(looked.one.server.process, "pid", os.getpid(), raising=False)
+    monkeypatch.setattr(memory, "free", lambda: 0)
+    monkeypatch.setattr(served, "_generations", None)  # is not asked
+    with pytest.raises(ServerError, match="visionserve reload --gap"):
+        served._reload([], lambda _document: None, gap=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from visionserve.server.errors import ServerError
+from visionserve.server.host import memory
 from visionserve.server.supervision.replicas import Replicas
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class One:
     def __init__(self, archives: Mapping[str, Path]) -> None:
         self.archives, self.slot = archives, SimpleNamespace(name="a")
         self.watch = SimpleNamespace(is_dead=False)
+        self.server = SimpleNamespace(process=SimpleNamespace(pid=0))
 
 
 class Started:
@@ -188,7 +190,9 @@ def test_any_error_is_told_and_tried_again(
     started.fails = fail
     replicas.lose(started.all[0], "Java ended")
     replicas.mend()
-    assert replicas.trouble == repr(error)
+    told, lost = replicas.trouble.split("; instance a ended at ")
+    assert told == repr(error)
+    assert lost.endswith(", for Java ended; another one is to take its place")
     with pytest.raises(type(error)):
         replicas.update(NEW, silent, gap=False)
     assert replicas.archives == OLD
@@ -213,3 +217,49 @@ def test_a_start_that_fails_at_its_last_step_leaves_no_more_than_are_wanted(fail
     assert started.served == [OLD] * 3
     replicas.update(NEW, silent, gap=False)
     assert started.served == [NEW] * 3
+
+
+def test_instances_that_end_as_fast_as_others_are_started_hold_nothing_up(
+    started: Started, replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for one less than are wanted: no start fails, and there are never enough."""
+    starting, starts = started.start, []
+
+    def start(archives: Mapping[str, Path], ready: Callable[[str, float], object]) -> Any:
+        starts.append(archives)
+        assert len(starts) < 20
+        if started.all:
+            replicas.lose(started.all[0], "Java ended with code -9")
+        return starting(archives, ready)
+
+    monkeypatch.setattr(started, "start", start)
+    replicas.lose(started.all[0], "Java ended with code -9")
+    replicas.mend()
+    assert "end as fast as others are started" in replicas.trouble
+    assert "Java ended with code -9" in replicas.trouble
+
+
+def test_what_was_lost_is_told_until_another_one_is_there(started: Started, replicas: Replicas) -> None:
+    replicas.lose(started.all[0], "Java ended with code -9")
+    assert "instance a ended at " in replicas.trouble
+    assert "Java ended with code -9; another one is to take its place" in replicas.trouble
+    replicas.mend()
+    assert replicas.trouble == ""
+
+
+@pytest.mark.parametrize("is_dead", [True, False])
+def test_without_memory_for_two_one_that_answers_stays(
+    is_dead: bool, started: Started, replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill = started.all[0]
+    ill.watch.is_dead = is_dead
+
+    def full(_pids: object) -> None:
+        raise ServerError("one more instance needs 900 MB, and 100 MB are free")
+
+    monkeypatch.setattr(memory, "require_room", full)
+    replicas.report(ill, "red")
+    replicas.mend()
+    assert (ill in started) == (not is_dead)
+    assert len(started) == 3
+    assert ("100 MB are free" in replicas.trouble) == (not is_dead)

@@ -326,3 +326,23 @@ def test_what_a_worker_said_before_all_were_well_is_over(
         wait_until(lambda: watching.reason == "a worker of quick refuses to serve: no memory")
     finally:
         watching.end()
+
+
+def test_one_wait_tells_that_an_address_is_silent_however_many_models_there_are(
+    watched: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.archives = {f"model{index}": watched.logs for index in range(12)}
+    asked: list[str] = []
+
+    def describe(_self: Described, name: str) -> dict[str, Any]:
+        asked.append(name)
+        raise Unreachable("no answer")
+
+    monkeypatch.setattr(Described, "describe", describe)
+    watching = Watch(watched, 1.0)
+    try:
+        wait_until(lambda: watching.reason is not None)
+    finally:
+        watching.end()
+    assert len(asked) <= watch._SILENT + 1
+    assert len(set(asked)) == len(asked)  # each look begins with another one

@@ -143,7 +143,9 @@ class HAProxyProcess:
         except BaseException:
             self._metadata = before
             for name, content in saved.items():
-                private_file.write(self._folder / name, content)
+                with contextlib.suppress(OSError):  # a full disk, on which the others may have room
+                    if (self._folder / name).read_bytes() != content:
+                        private_file.write(self._folder / name, content)
             with contextlib.suppress(ServerError):  # it is told again when it answers
                 self.control.apply()
             raise

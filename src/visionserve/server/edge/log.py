@@ -72,7 +72,7 @@ class BoundedLog:
         self._began = 0
 
     def _aside(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
+        return self._path.with_name(f"{self._path.name}.{number}")
 
     def _bound(self) -> None:
         while not self._closed.wait(_EVERY):

@@ -108,6 +108,7 @@ class TorchServe:
             f"-Dmodel_server_home={home.parent}",
             f"-Dlog4j.configurationFile={_LOG_CONFIG.as_uri()}",
             f"-Djava.io.tmpdir={self.folder}",
+            f"-XX:ErrorFile={self.logs.absolute() / 'java_crash.log'}",
             *self.properties.vmargs,
             *("-cp", str(home / "frontend" / "*")),
             "org.pytorch.serve.ModelServer",

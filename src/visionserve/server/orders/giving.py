@@ -85,7 +85,10 @@ def _give(path: Path, order: dict[str, Any], seconds: float | None = None) -> It
                         return
                     yield document
         except TimeoutError as error:
-            raise ServerError(f"the server does not answer within {seconds:g} s at {path}") from error
+            raise ServerError(
+                f"the server does not answer within {seconds:g} s at {path}; if that stays so, 'visionserve stop'"
+                " ends it, or says how"
+            ) from error
         except (OSError, ValueError):  # it was killed, perhaps within a line
             pass
     raise ServerError("the server ended before it had done that")

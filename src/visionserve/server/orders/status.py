@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Status:
         replaced: How often an instance was found to be of no use, for each reason.
         reloads: How often other archives were taken.
         edge_restarts: How often HAProxy ended, or did not answer, and was started again.
+        changed: The settings' files that are not what they were when it started, which is what counts.
     """
 
     is_ready: bool
@@ -34,6 +35,7 @@ class Status:
     replaced: Mapping[str, int]
     reloads: int
     edge_restarts: int
+    changed: Sequence[str]
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Status:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _POLL = 0.1  # seconds
-_SILENT = 3  # times in a row that it does not answer: it was stopped, hangs, or has lost its sockets
+_SILENT = 3  # times in a row that it does not answer: it hangs, or has lost its sockets
+_SHOWN_AGAIN = 5.0  # seconds between two attempts to have it tell of other models
 
 
 class Front:
@@ -59,7 +60,7 @@ class Front:
     ) -> None:
         self._settings, self._slots, self._folder, self._logs = settings, slots, folder, logs
         self._warden, self._archives, self._versions = warden, archives, layout.versions(archives)
-        self._is_shown = True
+        self._is_shown, self._shown_again_at, self._unshown = True, 0.0, ""
         self._pace = Pace()
         self._uploads = Uploads(folder.edge / control.WORKER, settings.limits.upload_seconds)
         self._is_ready: bool | None = None
@@ -93,9 +94,10 @@ class Front:
     def trouble(self) -> str:
         """What is wrong; empty if nothing is.
 
-        That it does not answer, or what keys or certificate are bad, in whose stead those of before are used.
+        That it does not answer, that it has not heard of other models, or what keys or certificate are bad, in
+        whose stead those of before are used.
         """
-        return "; ".join(filter(None, (self._lost, self._edge.trouble)))
+        return "; ".join(filter(None, (self._lost, self._unshown, self._edge.trouble)))
 
     def revive(self, up: Sequence[str]) -> None:
         """Look at it, and start it again if it has ended, or has answered nothing for a while.
@@ -113,14 +115,28 @@ class Front:
             self._revive(up)
             self._pace.look(self.control)
             self._uploads.look()
-            if not self._is_shown:
-                self._edge.reload(metadata=self._described(), strict=False)
-                self._is_shown = True
         except (ServerError, OSError) as error:
             self._silent += 1
             self._lost = str(error)
             raise
         self._silent, self._lost = 0, ""
+
+    def describe(self) -> None:
+        """Have clients told of the models that are served now, unless they are; tried again after a while.
+
+        Raises:
+            ServerError: HAProxy does not take it; it goes on serving, and tells of the models of before.
+            OSError: There is no room for what it reads, or no process can be had.
+        """
+        if self._is_shown or time.monotonic() < self._shown_again_at:
+            return
+        self._shown_again_at = time.monotonic() + _SHOWN_AGAIN
+        try:
+            self._edge.reload(metadata=self._described(), strict=False)
+        except (ServerError, OSError) as error:
+            self._unshown = f"clients are told of the models of before: {error}"
+            raise
+        self._is_shown, self._unshown = True, ""
 
     def _revive(self, up: Sequence[str]) -> None:
         if self._silent >= _SILENT:
@@ -136,8 +152,9 @@ class Front:
         self._silent, self._is_ready = 0, None
         self._edge.kill()
         self._edge = self._opened(self.control.facts)
-        self._is_shown = True
+        self._is_shown, self._unshown = True, ""
         self.restarts += 1
+        logger.warning("HAProxy was started again")
         for slot in up:
             self.control.up(slot)
 
@@ -162,20 +179,27 @@ class Front:
                 health.require_known_answer(client, name, health.known_answer(archive))
 
     def show(self, archives: Mapping[str, Path]) -> None:
-        """Have clients told of these models, which are served already, when it is revived the next time.
+        """Have clients told of these models, which are served already, by `describe`.
 
         Raises:
             VisionserveError: An archive cannot be read.
         """
         self._archives, self._versions, self._is_shown = archives, layout.versions(archives), False
+        self._shown_again_at = 0.0
 
     def reload_keys(self) -> None:
         """Read keys and certificate anew; no request is lost.
 
         Raises:
-            ServerError: One of them is bad, or HAProxy refuses it; it goes on as before.
+            ServerError: One of them is bad, HAProxy refuses it, or it was started without; it goes on as before.
         """
+        if self._settings.keys is None and self._settings.edge.certificate is None:
+            raise ServerError(
+                "this server was started without keys and certificate, and server.yaml is read at the start: stop"
+                " it and start it again"
+            )
         self._edge.reload()
+        logger.info("keys and certificate were read anew")
 
     def drain(self, seconds: float, go_on: Callable[[], bool]) -> None:
         """Refuse what comes, and wait until what was accepted is answered.

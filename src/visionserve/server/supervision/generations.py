@@ -38,7 +38,10 @@ class Generations:
             VisionserveError: One is not admitted.
         """
         if strange := [name for name in models if name not in self._sources]:
-            raise ServerError(f"{strange[0]} is not served; served are {', '.join(sorted(self._sources))}")
+            raise ServerError(
+                f"{strange[0]} is not served; served are {', '.join(sorted(self._sources))}. Another model is"
+                " served from the next start on"
+            )
         archives = {name: self._sources[name] for name in models or self._sources}
         if gone := [path for path in archives.values() if not path.is_file()]:
             raise ServerError(f"{gone[0]} is not there any more")

@@ -6,11 +6,13 @@ import logging
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from visionserve.runtime.errors import VisionserveError
 from visionserve.server import store
 from visionserve.server.errors import ServerError
-from visionserve.server.instance import health
+from visionserve.server.instance import health, question
 from visionserve.server.supervision.watch import Watch
 
 if TYPE_CHECKING:
@@ -87,15 +89,14 @@ class Instances:
             ready: Called with the name of each model that is proven, and the seconds that took.
 
         Raises:
-            ServerError: It cannot be had.
-            IntegrityError: An archive is not what was built.
+            ServerError: It cannot be had, or an archive is not what was built.
         """
         taken = {instance.slot.name for instance in self._all}
         slot = next((slot for slot in self._slots if slot.name not in taken), None)
         if slot is None:
             raise ServerError(f"all {len(self._slots)} slots are taken")
         for archive in archives.values():
-            store.require_undamaged(archive)
+            question.ask(partial(_require_undamaged, archive), self._look)
         server = self._setup.start(slot.name, archives)
         try:
             for name, seconds in health.wait_until_ready(server, self._setup.timeout, self._look):
@@ -200,12 +201,27 @@ class Instances:
         self._all.remove(instance)
         instance.watch.end()
         instance.server.stop(at_once=True)
+        logger.info("instance %s has ended", instance.slot.name)
 
     def end_all(self) -> None:
         """End all of them."""
         with ExitStack() as ending:  # one that cannot be ended leaves the others' end to them
             for instance in self:
                 ending.callback(self.end, instance)
+
+
+def _require_undamaged(archive: Path) -> None:
+    """Check the server's own copy of an archive.
+
+    Raises:
+        ServerError: It is not what was built.
+    """
+    try:
+        store.require_undamaged(archive)
+    except VisionserveError as error:
+        raise ServerError(
+            f"{error}. That is the server's own copy: 'visionserve reload' takes that of the model store anew"
+        ) from error
 
 
 def _ailment(instance: Instance) -> int:

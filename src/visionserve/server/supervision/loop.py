@@ -6,15 +6,18 @@ import logging
 import queue
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from visionserve.runtime.errors import VisionserveError
 from visionserve.server.errors import ServerError
 from visionserve.server.host import memory
+from visionserve.server.instance import question
 from visionserve.server.orders import giving
 from visionserve.server.orders.taking import carried_out
 from visionserve.server.run import notify, record
 from visionserve.server.settings import job_queue
+from visionserve.server.settings.settings_files import SettingsFiles
 from visionserve.server.supervision import condition
 from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.replicas import Replicas
@@ -73,7 +76,7 @@ class Loop:
     ) -> None:
         self._project, self._settings, self._front, self._generations = project, settings, front, generations
         self._folder, self._warden, self._properties = setup.folder, setup.warden, setup.properties
-        self._asked = asked
+        self._asked, self._files = asked, SettingsFiles((project.config, project.serving))
         self.instances = Instances(slots, setup, lambda: self._front.control, self.look)
         self._replicas = Replicas(
             self.instances,
@@ -83,6 +86,9 @@ class Loop:
             self._started,
         )
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._urgent: queue.SimpleQueue[Callable[[], None]] = (
+            queue.SimpleQueue()
+        )  # done whatever else is under way
         self._draining = False
         self._alive_at = self._edge_at = 0.0
         self._edge_said = ""
@@ -136,12 +142,23 @@ class Loop:
             code = instance.server.process.poll()
             if code is not None:
                 self._replicas.lose(instance, f"Java ended with code {code}")
+                logger.error("what Java said last is in %s", instance.server.logs)
             elif instance.watch.reason is not None and instance.watch.is_wrong:
                 self._replicas.lose(instance, instance.watch.reason)
             elif instance.watch.reason is not None and not instance.is_leaving:
                 self._replicas.report(instance, instance.watch.reason)
         if time.monotonic() > self._edge_at:
             self._tend_edge()
+        self._obey_urgent()
+
+    def _obey_urgent(self) -> None:
+        """Do what was ordered and waits for nothing else: a revoked key is out while an instance loads, too."""
+        try:
+            self._urgent.get_nowait()()
+        except queue.Empty:
+            pass
+        except Exception as error:  # whoever ordered it is told; what is under way goes on
+            _log(error)
 
     def _tend_edge(self) -> None:
         """Start the edge again if it died, and tell it of the instances; what fails is tried again later."""
@@ -154,6 +171,7 @@ class Loop:
             if self._untold is not None:
                 record.write(self._project, self._untold)
                 self._untold = None
+            self._front.describe()
             self._edge_said = ""
         except Exception as error:
             # HAProxy was killed just now, or cannot be started, or a disk is full. Whatever it is, instances are
@@ -185,7 +203,7 @@ class Loop:
             case {"order": giving.STATUS}:
                 yield self.status().write()
             case {"order": giving.RELOAD_KEYS}:
-                yield from carried_out(self._events, lambda _: self._front.reload_keys())
+                yield from carried_out(self._urgent, lambda _: self._front.reload_keys())
             case {"order": giving.RELOAD, "models": [*models], "gap": gap}:
                 yield from carried_out(self._events, lambda tell: self._reload(models, tell, gap=gap))
             case _:
@@ -198,15 +216,18 @@ class Loop:
             self.instances,
             self._replicas,
             (self._folder.path, self._project.logs),
+            changed=self._files.changed(),
             is_draining=self._draining,
             reloads=self._reloads,
         )
 
     def _reload(self, models: Sequence[str], tell: Callable[[dict[str, Any]], None], *, gap: bool) -> None:
         """Serve the archives that are in the model store now; if one cannot be served, nothing changes."""
+        wanted = ", ".join(models) or "all models"
+        logger.info("reload of %s", wanted)
         if not gap:
             memory.require_room([instance.server.process.pid for instance in self.instances])
-        archives = {**self._replicas.archives, **self._generations.keep(models)}
+        archives = {**self._replicas.archives, **question.ask(partial(self._generations.keep, models), self.look)}
         try:
             if said := job_queue.complaint(self._properties, archives, self._settings.limits):
                 logger.warning(said)
@@ -218,6 +239,7 @@ class Loop:
         finally:
             self._generations.forget_all_but(self._replicas.used)
         self._reloads += 1
+        logger.info("reloaded: %s", wanted)
         self._front.show(archives)
         self._tend_edge()
 
@@ -234,6 +256,7 @@ class Loop:
         logger.warning("draining: what was accepted is answered, for at most %g s", seconds)
         try:
             self._front.drain(seconds, self._is_patient)
+            logger.info("drained")
         except Exception as error:  # all that was started is ended after this
             logger.error("it ends without knowing what is under way: %s", error)
 

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from visionserve.runtime.errors import VisionserveError
+from visionserve.server.errors import ServerError
+from visionserve.server.host import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +45,7 @@ class Replicas:
     ) -> None:
         self._instances, self._wanted, self._archives = instances, wanted, archives
         self._answer_seconds, self._started = answer_seconds, started
-        self._pause, self._again_at, self._failure = _FIRST_PAUSE, 0.0, ""
+        self._pause, self._again_at, self._failure, self._lost = _FIRST_PAUSE, 0.0, "", ""
         self._ill: dict[Instance, str] = {}
         self.causes: dict[str, int] = {}
 
@@ -63,7 +65,7 @@ class Replicas:
     def trouble(self) -> str:
         """Why there are fewer than are wanted, and what is wrong with those there are; empty if all is well."""
         ill = [f"instance {each.slot.name}: {reason}" for each, reason in list(self._ill.items())]
-        return "; ".join(filter(None, (self._failure, *ill)))
+        return "; ".join(filter(None, (self._failure, self._lost, *ill)))
 
     def fill(self, ready: Callable[[str, float], object] = lambda _name, _seconds: None) -> None:
         """Start what is lacking.
@@ -74,14 +76,16 @@ class Replicas:
         Raises:
             VisionserveError: One cannot be had.
         """
-        while len(self._instances) < self._wanted:
+        for _ in range(self._wanted - len(self._instances)):
             self._start(ready)
+        if len(self._instances) < self._wanted:  # orders get their turn before the next attempt
+            raise ServerError(f"instances end as fast as others are started: {self._lost}")
 
     def report(self, instance: Instance, reason: str) -> None:
         """Have an instance replaced when `mend` is called, and keep why; once for each is enough."""
         if instance in self._ill or instance not in self._instances:
             return
-        logger.error("instance %s is replaced: %s", instance.slot.name, reason)
+        logger.error("instance %s is given up: %s", instance.slot.name, reason)
         self.causes[reason] = self.causes.get(reason, 0) + 1
         self._ill[instance] = reason
         self._again_at = 0.0
@@ -90,6 +94,8 @@ class Replicas:
         """End an instance at once, which is of no use to anybody, and have it replaced."""
         self.report(instance, reason)
         self._end(instance)
+        at = time.strftime("%H:%M:%S")
+        self._lost = f"instance {instance.slot.name} ended at {at}, for {reason}; another one is to take its place"
 
     def mend(self) -> None:
         """Start what is lacking, replace what is ill or out of date; where that fails, do so after a while."""
@@ -125,7 +131,7 @@ class Replicas:
             self._recover()
 
     def _recover(self) -> None:
-        self._failure, self._pause, self._again_at = "", _FIRST_PAUSE, 0.0
+        self._failure, self._lost, self._pause, self._again_at = "", "", _FIRST_PAUSE, 0.0
 
     def _renew(self, ready: Callable[[str, float], object], *, gap: bool) -> None:
         self._ill = {each: reason for each, reason in self._ill.items() if each in self._instances}
@@ -134,13 +140,27 @@ class Replicas:
             if old not in self._instances or not (old in self._ill or old.archives != self._archives):
                 continue
             # A start whose last step failed may have left one more than are wanted.
-            if not gap and len(self._instances) <= self._wanted:
+            if not gap and len(self._instances) <= self._wanted and self._has_room_beside(old):
                 self._start(ready)
             if old in self._ill:  # it may never answer: what it has is asked again of the new one
                 self._end(old)
             else:
                 self._instances.retire(old, self._answer_seconds)
             self.fill(ready)
+
+    def _has_room_beside(self, old: Instance) -> bool:
+        """Whether another one may be started while an instance is there; if not, this one answers nobody.
+
+        Raises:
+            ServerError: There is no memory for two, and this one still answers.
+        """
+        try:
+            memory.require_room([each.server.process.pid for each in self._instances])
+        except ServerError:
+            if old in self._ill and old.watch.is_dead:
+                return False
+            raise
+        return True
 
     def _start(self, ready: Callable[[str, float], object]) -> None:
         begun = time.monotonic()

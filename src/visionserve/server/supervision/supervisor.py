@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from visionserve import __version__
 from visionserve.server.orders.taking import Orders
 from visionserve.server.run import notify
 from visionserve.server.run.folder import RunFolder
@@ -81,6 +83,12 @@ class Supervisor:
                 warden.guard_folder(path)
             generations = Generations(self._sources, folder.path, self._admit)
             archives = generations.keep()
+            logger.info(
+                "process %d, visionserve %s, serves %s",
+                os.getpid(),
+                __version__,
+                ", ".join(f"{name} {version}" for name, version in layout.versions(archives).items()),
+            )
             for said in (
                 heap.require_room(self._properties, archives),
                 job_queue.complaint(self._properties, archives, self._settings.limits),

@@ -65,7 +65,7 @@ class Watch:
         self._pids: dict[str, set[int]] = {}
         self._lacking_since: dict[str, float] = {}
         self._restarts: dict[str, list[float]] = {}
-        self._silent = 0
+        self._silent, self._first = 0, 0
         self._busy_since: float | None = None
         self._question: Question[tuple[str | None, bool]] = Question()
         self._proven_at, self._restarted_before, self._unproven = time.monotonic(), 0, 0
@@ -103,13 +103,18 @@ class Watch:
 
     def _look(self, client: Client) -> None:
         _end_if_stopped(self._server.process.pid, f"Java of instance {self._where}")
-        whole, dead, silent = True, False, False
-        for name in self._server.archives:
+        whole, dead, silent, names = True, False, False, list(self._server.archives)
+        # One that is not described hides no other for long: each look begins with the next.
+        self._first = (self._first + 1) % len(names)
+        for name in (*names[self._first :], *names[: self._first]):
             try:
                 described = client.describe(name)
-            except (Unreachable, Refused):
+            except Refused:
                 silent = True
                 continue
+            except Unreachable:  # so are the others, after as long a wait each
+                silent = True
+                break
             ready = {int(each["pid"]) for each in described["workers"] if each["status"] == "READY"}
             whole &= len(ready) >= int(described["minWorkers"])
             dead |= not ready
