@@ -34,3 +34,19 @@ def test_where_it_cannot_be_written_the_old_one_is_still_there(
     with pytest.raises(OSError, match="No space left"):
         private_file.write(path, b"new")
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("keys", "old")]
+
+
+def test_what_differs_is_put_back_and_nothing_else_is_written(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    saved = private_file.contents(tmp_path, ["a", "b", "c", "missing"])
+    assert saved == {tmp_path / name: name.encode() for name in "abc"}
+    (tmp_path / "a").write_text("other")
+    (tmp_path / "b").unlink()  # what cannot be read holds up no other
+    (tmp_path / "c").write_text("other")
+    untouched = private_file.contents(tmp_path, ["missing"])
+    private_file.restore({**saved, **untouched})
+    assert [(tmp_path / name).read_text() for name in "ac"] == ["a", "c"]
+    before = (tmp_path / "a").stat().st_ino
+    private_file.restore(saved)
+    assert (tmp_path / "a").stat().st_ino == before

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visionserve.cli.console import Root, busy, marked, note, output
-from visionserve.cli.status import stale
 
 if TYPE_CHECKING:
     from visionserve.project import Project
@@ -40,8 +39,8 @@ def reload(
     if keys and (models or gap):
         raise typer.BadParameter("--keys reads no archives: leave MODEL and --gap out")
     running = _supervised(Project(root))
-    if changed := giving.status(Path(running.orders)).changed:
-        note(stale(changed))
+    if stale := giving.status(Path(running.orders)).stale:
+        note(stale)
     if keys:
         giving.reload_keys(Path(running.orders))
         output.print("read again: keys and certificate")

@@ -11,9 +11,10 @@ from rich.table import Table
 from visionserve.cli.console import Root, note, output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-_STARTING, _NOT_RUNNING = 1, 3  # of the latter, init scripts' `status` makes the same
+# 3 is what init scripts' `status` exits with when the service is not running.
+_STARTING, _NOT_RUNNING = 1, 3
 _ANSWERED = 5.0  # seconds that an instance may take to say how it is
 
 
@@ -41,8 +42,8 @@ def status(root: Root = Path()) -> None:
         return
     state = "ready" if found.is_ready else "draining" if found.is_draining else "not ready"
     output.print(f"{state}{': ' if found.trouble else ''}{found.trouble}", soft_wrap=True)
-    if found.changed:
-        note(stale(found.changed))
+    if found.stale:
+        note(found.stale)
     counts = {
         "workers started again": found.workers_restarted,
         "reloads": found.reloads,
@@ -50,14 +51,6 @@ def status(root: Root = Path()) -> None:
         **{f"instances given up, {why}": count for why, count in found.replaced.items()},
     }
     output.print("; ".join(f"{what}: {count}" for what, count in counts.items()), soft_wrap=True)
-
-
-def stale(changed: Sequence[str]) -> str:
-    """What to say of settings' files that were changed while a server runs."""
-    them = "has been changed since this server started; it counts"
-    if len(changed) > 1:
-        them = "have been changed since this server started; they count"
-    return f"{' and '.join(changed)} {them} at the next start"
 
 
 def _table(instances: Mapping[str, str]) -> Table:

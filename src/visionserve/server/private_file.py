@@ -1,10 +1,15 @@
-"""A file that only its owner may read, written whole or not at all."""
+"""Files that only their owner may read, written whole or not at all, and put back."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 def write(path: Path, content: bytes) -> None:
@@ -21,3 +26,16 @@ def write(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def contents(folder: Path, names: Iterable[str]) -> dict[Path, bytes]:
+    """What is in those files of a folder that are there."""
+    return {path: path.read_bytes() for name in names if (path := folder / name).exists()}
+
+
+def restore(saved: Mapping[Path, bytes]) -> None:
+    """Put back what was in files and is not any more; on a full disk those that differ and have room."""
+    for path, content in saved.items():
+        with suppress(OSError):
+            if path.read_bytes() != content:
+                write(path, content)

@@ -44,7 +44,7 @@ def test_an_order_is_done_and_told(fails: BaseException | None, message: str | N
             raise fails
 
     def supervise() -> None:
-        with suppress(Asked, KeyError):
+        with suppress(Asked):
             events.get(timeout=10)()
 
     def obey(_order: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def made(folder: Path) -> Loop:
     """A loop without an edge, a warden or an instance."""
-    parts = cast("Any", SimpleNamespace(folder=None, warden=None, properties=None))
+    parts = cast("Any", SimpleNamespace(folder=SimpleNamespace(orders=folder), warden=None, properties=None))
     return Loop(Project(folder), Serving(), parts, parts, {}, [], parts, lambda: 0)
 
 
@@ -145,7 +145,7 @@ def test_a_record_that_cannot_be_written_is_written_later(
     served, edge, _ = looking
     edge.lost = False
     running = record.Running("http://127.0.0.1:1", "unix:/x", {})
-    served._untold = running
+    served._announcement._unwritten = running
     wrote: list[record.Running] = []
 
     def write(_project: object, said: record.Running) -> None:

@@ -129,11 +129,7 @@ class HAProxyProcess:
             ServerError: HAProxy refuses what it would have to read; it goes on as before.
         """
         before, self._metadata = self._metadata, metadata or self._metadata
-        saved = {
-            name: (self._folder / name).read_bytes()
-            for name in (_CONFIGURATION, CERTIFICATE, control.KEYS)
-            if (self._folder / name).exists()
-        }
+        saved = private_file.contents(self._folder, (_CONFIGURATION, CERTIFICATE, control.KEYS))
         try:
             old, counts = self.control.workers(), rates.read(self._folder / control.WORKER)
             self._prepare(strict=strict)
@@ -142,10 +138,7 @@ class HAProxyProcess:
                 self.control.take_keys()
         except BaseException:
             self._metadata = before
-            for name, content in saved.items():
-                with contextlib.suppress(OSError):  # a full disk, on which the others may have room
-                    if (self._folder / name).read_bytes() != content:
-                        private_file.write(self._folder / name, content)
+            private_file.restore(saved)
             with contextlib.suppress(ServerError):  # it is told again when it answers
                 self.control.apply()
             raise

@@ -37,6 +37,17 @@ class Status:
     edge_restarts: int
     changed: Sequence[str]
 
+    @property
+    def stale(self) -> str:
+        """That settings were changed since the start, in a sentence; empty if none were."""
+        if not self.changed:
+            return ""
+        one = len(self.changed) == 1
+        return (
+            f"{' and '.join(self.changed)} {'has' if one else 'have'} been changed since this server started;"
+            f" {'it counts' if one else 'they count'} at the next start"
+        )
+
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Status:
         """A status from the document that `write` made of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import socketserver
 import threading
@@ -15,6 +16,8 @@ from visionserve.server.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _LONGEST = 1 << 20  # bytes of an order
 
@@ -89,9 +92,9 @@ def carried_out(
             end = None
         except VisionserveError as error:
             end = error
-        except Exception as error:
+        except Exception as error:  # what nobody thought of ends nothing that the thread does beside it
             end = ServerError(f"it failed: {error!r}; logs/supervisor.log has more")
-            raise
+            logger.exception("an order could not be carried out")
         finally:
             told.put(end)
 

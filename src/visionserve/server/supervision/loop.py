@@ -15,10 +15,11 @@ from visionserve.server.host import memory
 from visionserve.server.instance import question
 from visionserve.server.orders import giving
 from visionserve.server.orders.taking import carried_out
-from visionserve.server.run import notify, record
+from visionserve.server.run import notify
 from visionserve.server.settings import job_queue
 from visionserve.server.settings.settings_files import SettingsFiles
 from visionserve.server.supervision import condition
+from visionserve.server.supervision.announcement import Announcement
 from visionserve.server.supervision.instances import Instance, Instances
 from visionserve.server.supervision.replicas import Replicas
 
@@ -76,6 +77,7 @@ class Loop:
     ) -> None:
         self._project, self._settings, self._front, self._generations = project, settings, front, generations
         self._folder, self._warden, self._properties = setup.folder, setup.warden, setup.properties
+        self._announcement = Announcement(project, front, str(setup.folder.orders), settings.drain_seconds)
         self._asked, self._files = asked, SettingsFiles((project.config, project.serving))
         self.instances = Instances(slots, setup, lambda: self._front.control, self.look)
         self._replicas = Replicas(
@@ -86,14 +88,10 @@ class Loop:
             self._started,
         )
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._urgent: queue.SimpleQueue[Callable[[], None]] = (
-            queue.SimpleQueue()
-        )  # done whatever else is under way
-        self._draining = False
+        self._urgent: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # not to wait for those
+        self._draining, self._reloads = False, 0
         self._alive_at = self._edge_at = 0.0
         self._edge_said = ""
-        self._untold: record.Running | None = None
-        self._reloads = 0
 
     def start(self) -> dict[str, float]:
         """Start all instances, and return the seconds that each model took.
@@ -149,16 +147,8 @@ class Loop:
                 self._replicas.report(instance, instance.watch.reason)
         if time.monotonic() > self._edge_at:
             self._tend_edge()
-        self._obey_urgent()
-
-    def _obey_urgent(self) -> None:
-        """Do what was ordered and waits for nothing else: a revoked key is out while an instance loads, too."""
-        try:
+        with suppress(queue.Empty):
             self._urgent.get_nowait()()
-        except queue.Empty:
-            pass
-        except Exception as error:  # whoever ordered it is told; what is under way goes on
-            _log(error)
 
     def _tend_edge(self) -> None:
         """Start the edge again if it died, and tell it of the instances; what fails is tried again later."""
@@ -166,11 +156,8 @@ class Loop:
             self._front.revive(self.instances.open_slots)
             self.instances.lead()
             enough = len(self.instances) >= self._settings.instances
-            is_ready = enough and all(each.watch.is_whole for each in self.instances)
-            self._front.tell(is_ready=is_ready)
-            if self._untold is not None:
-                record.write(self._project, self._untold)
-                self._untold = None
+            self._front.tell(is_ready=enough and all(each.watch.is_whole for each in self.instances))
+            self._announcement.write()
             self._front.describe()
             self._edge_said = ""
         except Exception as error:
@@ -182,14 +169,7 @@ class Loop:
             self._edge_at = time.monotonic() + _AFTER_ERROR
 
     def _started(self, instance: Instance, seconds: float) -> None:
-        self._untold = record.Running(
-            inference=self._front.url,
-            management=instance.server.properties.management,
-            archives={name: str(path) for name, path in instance.archives.items()},
-            orders=str(self._folder.orders),
-            drain_seconds=self._settings.drain_seconds,
-            own=self._front.own,
-        )
+        self._announcement.renew(instance)
         with suppress(ServerError):  # HAProxy was killed just now; its next one is told
             self._front.control.set_restart_time(seconds)
         self._tend_edge()
