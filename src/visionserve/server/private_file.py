@@ -37,5 +37,5 @@ def restore(saved: Mapping[Path, bytes]) -> None:
     """Put back what was in files and is not any more; on a full disk those that differ and have room."""
     for path, content in saved.items():
         with suppress(OSError):
-            if path.read_bytes() != content:
+            if not path.exists() or path.read_bytes() != content:
                 write(path, content)
