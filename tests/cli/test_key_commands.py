@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def test_a_key_is_printed_once_listed_and_revoked(visionserve: Run, tmp_path: Path) -> None:
     (tmp_path / "server.yaml").write_text("keys: {file: ours/keys}\n")
     made = visionserve("key", "add", "one", cwd=tmp_path)
-    assert (made.code, made.err) == (0, "")
+    # The key alone is on standard output, so that a script can take it.
+    assert (made.code, made.err) == (0, "note: a running server knows it after 'visionserve reload --keys'\n")
     key = made.out.strip()
     assert client_keys.read(tmp_path / "ours" / "keys") == [client_keys.Key("one", client_keys.digest(key))]
     listed = visionserve("key", "list", cwd=tmp_path)
